@@ -1,0 +1,41 @@
+import type { BlockMask } from '../mask/block-mask.ts';
+import type { Pattern } from '../pattern/pattern.ts';
+
+/**
+ * Shape letters, used everywhere: B batch, H query heads, G key/value heads (H % G == 0), N queries, M keys,
+ * D query/key width, E value width, T block side.
+ */
+export interface Tensor {
+  readonly data: Float32Array;
+  /** [B, H, N, D], or [B, N, H, D] where `layout` says so. */
+  readonly shape: readonly [number, number, number, number];
+  /** Order of the axes of `shape` and `data`. Default 'BHND'. */
+  readonly layout?: 'BHND' | 'BNHD';
+}
+
+export interface AttentionOptions {
+  /** Queries [B, H, N, D]. */
+  readonly q: Tensor;
+  /** Keys [B, G, M, D]. */
+  readonly k: Tensor;
+  /** Values [B, G, M, E]. */
+  readonly v: Tensor;
+  /** Which pairs attend: a compiled mask, or a pattern that is compiled for these lengths. Default: every pair. */
+  readonly mask?: BlockMask;
+  readonly pattern?: Pattern;
+  /** Factor on q . k. Default 1 / sqrt(D). */
+  readonly scale?: number;
+  /** Soft cap c on scaled scores: c tanh(s / c) (Gemma 2, section 2). Default none. */
+  readonly softcap?: number;
+  /** One extra logit per head [H] in the softmax's denominator, with no value (gpt-oss). */
+  readonly sinkLogits?: Float32Array;
+  /** Cancels between heads; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+export interface AttentionResult {
+  /** [B, H, N, E], in the layout of q. */
+  readonly output: Tensor;
+  /** Natural-log log-sum-exp of the scores (the sink logit included) [B, H, N]; -Infinity for a row without a key. */
+  readonly lse: Float32Array;
+}

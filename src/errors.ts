@@ -1,0 +1,46 @@
+/** Errors that a caller can act on. Each names the argument, what it was, and what would be right. */
+export class FarfieldError extends Error {
+  override name = 'FarfieldError';
+}
+
+/** A tensor's shape, or an option's value, does not fit the others. */
+export class ArgumentError extends FarfieldError {
+  override name = 'ArgumentError';
+}
+
+/** A pattern that is not well formed: unknown word, bad parameter, wrong JSON. */
+export class PatternError extends FarfieldError {
+  override name = 'PatternError';
+}
+
+/** A weight file that is truncated, corrupt, or of a type Farfield does not read. */
+export class CheckpointError extends FarfieldError {
+  override name = 'CheckpointError';
+}
+
+/** A tokenizer that is missing, malformed, or does not match the model; or a text that cannot be decoded. */
+export class TextError extends FarfieldError {
+  override name = 'TextError';
+}
+
+/** An architecture or a configuration that no file in model/ implements. */
+export class ModelError extends FarfieldError {
+  override name = 'ModelError';
+}
+
+/** The work needs more memory than there is. Said before anything is allocated. */
+export class MemoryError extends FarfieldError {
+  override name = 'MemoryError';
+  readonly neededBytes: number;
+  readonly availableBytes: number;
+  constructor(message: string, neededBytes: number, availableBytes: number) {
+    super(message);
+    this.neededBytes = neededBytes;
+    this.availableBytes = availableBytes;
+  }
+}
+
+/** The device failed: a worker crashed, a module did not compile, or it was used after dispose(). */
+export class DeviceError extends FarfieldError {
+  override name = 'DeviceError';
+}
