@@ -1,0 +1,36 @@
+import type { ElementArrays, ElementType, Graph } from './ir.ts';
+
+/** A dense tensor in memory that JavaScript reads and writes. Row-major; `data.length` is the product of `shape`. */
+export type HostTensor = {
+  readonly [T in ElementType]: {
+    readonly type: T;
+    readonly data: ElementArrays[T];
+    readonly shape: readonly number[];
+  };
+}[ElementType];
+
+export interface CompileOptions {
+  /** Stops before the next initializer is loaded; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs graphs of dense operators. */
+export interface DenseBackend {
+  readonly name: string;
+  /** Whether tensors over a SharedArrayBuffer are read and written in place. Where false they work too, through a copy. */
+  readonly acceptsSharedMemory: boolean;
+  /** Loads the graph's initializers and prepares it. Throws DeviceError when the engine refuses the graph. */
+  compile(graph: Graph, options?: CompileOptions): Promise<DenseSession>;
+}
+
+/** One compiled graph. */
+export interface DenseSession {
+  /**
+   * Runs the graph. `feeds` holds every input by name; `fetches` holds a tensor for each output that is wanted, which is
+   * written in place. Runs of one session must not overlap. A HostTensor that is passed again is not converted again,
+   * so keep the objects where the buffers stay the same.
+   */
+  run(feeds: Readonly<Record<string, HostTensor>>, fetches: Readonly<Record<string, HostTensor>>): Promise<void>;
+  /** Frees the engine's memory. Safe to call twice. */
+  release(): Promise<void>;
+}

@@ -1,0 +1,98 @@
+import type { Pattern } from '../pattern/pattern.ts';
+
+/**
+ * The graph of a model: standard ONNX operators (ONNX specification, "Open Neural Network Exchange Intermediate
+ * Representation"), ONNX Runtime's com.microsoft operators, and `farfield.SparseAttention`. Plain data; nodes are in
+ * topological order and every value has one producer (single static assignment).
+ */
+export interface Graph {
+  readonly name: string;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly nodes: readonly Node[];
+  readonly initializers: readonly Initializer[];
+  /** Every value by name: inputs, initializers and the outputs of nodes. */
+  readonly values: ReadonlyMap<string, Value>;
+}
+
+export type ElementType = 'float32' | 'int64' | 'int32' | 'uint8' | 'bool';
+
+/** The typed array that holds elements of each type; bool is one byte per element. */
+export interface ElementArrays {
+  readonly float32: Float32Array;
+  readonly int64: BigInt64Array;
+  readonly int32: Int32Array;
+  readonly uint8: Uint8Array;
+  readonly bool: Uint8Array;
+}
+
+export type TensorData = ElementArrays[ElementType];
+
+/** A number, or the name of a dimension that is known only at run time. */
+export type Dimension = number | string;
+
+/** The symbolic first dimension of everything that is computed row by row: one row per token. */
+export const ROWS = 'rows';
+
+/** An edge of the graph. */
+export interface Value {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: readonly Dimension[];
+}
+
+/** A constant. `load` is called once per compiled segment that reads it, so weights pass through memory one segment at a time. */
+export interface Initializer {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+  readonly load: () => TensorData | Promise<TensorData>;
+}
+
+export type Attribute =
+  | { readonly type: 'int'; readonly value: number }
+  | { readonly type: 'float'; readonly value: number }
+  | { readonly type: 'string'; readonly value: string }
+  | { readonly type: 'ints'; readonly value: readonly number[] }
+  | { readonly type: 'floats'; readonly value: readonly number[] };
+
+export interface Node {
+  readonly name: string;
+  /** '' is the standard domain. */
+  readonly domain: '' | 'com.microsoft' | 'farfield';
+  readonly operator: string;
+  /** Names of values; '' where an optional input is absent. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
+/**
+ * `farfield.SparseAttention`, read from a Node. Shape letters as in attention/: H query heads, G key/value heads,
+ * D query/key width, E value width.
+ */
+export interface AttentionNode {
+  readonly name: string;
+  /** Position among the graph's attention nodes: 0 is the first layer's. */
+  readonly index: number;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  /** D */
+  readonly width: number;
+  /** E */
+  readonly valueWidth: number;
+  readonly pattern: Pattern;
+  /** Factor on q . k. */
+  readonly scale: number;
+  readonly softcap?: number;
+  /** Value names: q [rows, H*D], k [rows, G*D], v [rows, G*E]; sinkQuery [S, H*D]; sinkLogits [H]. */
+  readonly inputs: {
+    readonly q: string;
+    readonly k: string;
+    readonly v: string;
+    readonly sinkQuery?: string;
+    readonly sinkLogits?: string;
+  };
+  /** Value name, [rows, H*E]. */
+  readonly output: string;
+}

@@ -1,0 +1,73 @@
+import type { HostTensor } from './backend.ts';
+import type { AttentionNode } from './ir.ts';
+
+/** What an attention callback gets: this call's rows of q, k and v, and where to write. */
+export interface AttentionInputs {
+  /** Number of rows N in this call: all rows in full-length mode, the chunk's in streaming mode. */
+  readonly rows: number;
+  /** [N, H*D] */
+  readonly q: Float32Array;
+  /** [N, G*D] */
+  readonly k: Float32Array;
+  /** [N, G*E] */
+  readonly v: Float32Array;
+  /** [S, H*D] */
+  readonly sinkQuery?: Float32Array;
+  /** [H] */
+  readonly sinkLogits?: Float32Array;
+  /** [N, H*E], to be written. Its content is undefined before. */
+  readonly output: Float32Array;
+}
+
+/**
+ * Computes one attention node: writes `inputs.output` and returns nothing, or returns an array [N, H*E] of its own, which
+ * must stay untouched until the next call. The views are valid until the promise settles; a KV cache copies what it keeps.
+ */
+export type AttentionCallback = (
+  node: AttentionNode,
+  inputs: AttentionInputs,
+  // biome-ignore lint/suspicious/noConfusingVoidType: a callback that only writes `output` returns nothing
+) => Promise<Float32Array | void> | Float32Array | void;
+
+export interface CompileProgramOptions {
+  /** After each stage that has been compiled. */
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+  /** Gives the buffers between stages, e.g. inside the kernels' shared memory. Default: `new Float32Array(floats)`. */
+  readonly allocate?: (floats: number) => Float32Array;
+  /** Takes back a buffer of `allocate` when a run needs larger ones, and at release. */
+  readonly free?: (buffer: Float32Array) => void;
+}
+
+export interface RunChunkOptions {
+  /**
+   * How many of the last rows the segment after the last attention node computes; outputs that it makes have that many
+   * rows. Default: all. 0 skips it, e.g. for the logits of every chunk of a prompt but the last.
+   */
+  readonly lastRows?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface RunOptions extends RunChunkOptions {
+  readonly attention: AttentionCallback;
+  /** Rows per call of a dense segment. Default 1024. */
+  readonly rowChunk?: number;
+}
+
+/** Outputs by name. A float32 output lies in the program's buffers: it is valid until the next run, unless it was given in `fetches`. */
+export type ProgramOutputs = Readonly<Record<string, HostTensor>>;
+
+/** A compiled model: dense segments and attention nodes in the order of execution. */
+export interface Program {
+  readonly attentionNodes: readonly AttentionNode[];
+  /** Full length: dense segments in chunks of rows, attention once over all rows. `feeds` holds every input, row inputs with all rows. */
+  run(feeds: Readonly<Record<string, HostTensor>>, options: RunOptions): Promise<ProgramOutputs>;
+  /** Streaming: one chunk of rows through all stages. The callback owns the KV cache. */
+  runChunk(
+    feeds: Readonly<Record<string, HostTensor>>,
+    attention: AttentionCallback,
+    options?: RunChunkOptions,
+  ): Promise<ProgramOutputs>;
+  /** Frees the sessions and the buffers. */
+  release(): Promise<void>;
+}
