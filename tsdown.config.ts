@@ -1,0 +1,35 @@
+import { existsSync, globSync } from 'node:fs';
+import { defineConfig } from 'tsdown';
+
+/** Files that something outside the package names: its `exports`, its bin, and the worker that a URL starts. */
+const faces = [
+  'src/index.ts',
+  'src/pattern/index.ts',
+  'src/mask/index.ts',
+  'src/attention/index.ts',
+  'src/attention/wasm/worker.ts',
+  'src/graph/index.ts',
+  'src/checkpoint/index.ts',
+  'src/text/index.ts',
+  'src/model/index.ts',
+  'src/task/index.ts',
+  'src/cli/main.ts',
+  ...globSync('src/*/node.ts'),
+];
+
+export default defineConfig({
+  entry: faces.filter((face) => existsSync(face)),
+  root: 'src',
+  // dist mirrors src, so that the worker and the wasm modules keep their relative URLs.
+  unbundle: true,
+  format: 'esm',
+  platform: 'neutral',
+  target: ['node20', 'es2023'],
+  fixedExtension: false,
+  dts: true,
+  deps: { skipNodeModulesBundle: true },
+  copy: globSync('src/attention/wasm/build/*.wasm').map((from) => ({ from, to: 'dist/attention/wasm/build' })),
+  checks: { pluginTimings: false },
+  report: false,
+  logLevel: 'warn',
+});
