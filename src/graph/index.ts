@@ -1,0 +1,21 @@
+export type { CompileOptions, DenseBackend, DenseSession, HostTensor } from './backend.ts';
+export { GraphBuilder, type OperatorSpecification } from './builder.ts';
+export { canConcatRows, concatQuantized, concatRows } from './concat-weights.ts';
+export * from './ir.ts';
+export { type LinearOptions, linear } from './linear.ts';
+export { addRmsNorm, layerNorm, type NormOptions, rmsNorm } from './normalization.ts';
+export { type WriteOptions, writeOnnx } from './onnx-writer.ts';
+export { createNodeBackend, type NodeBackendOptions } from './onnxruntime-node-backend.ts';
+export * from './operators.ts';
+export type {
+  AttentionCallback,
+  AttentionInputs,
+  CompileProgramOptions,
+  Program,
+  ProgramOutputs,
+  RunChunkOptions,
+  RunOptions,
+} from './program.ts';
+export type { DenseWeight, QuantizedData, QuantizedWeight, Weight } from './quantized-weight.ts';
+export { type RotaryOptions, rotary, rotaryRows } from './rotary.ts';
+export { type SparseAttentionOptions, sparseAttention } from './sparse-attention.ts';

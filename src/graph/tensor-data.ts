@@ -1,0 +1,30 @@
+import type { Dimension, ElementType, TensorData } from './ir.ts';
+
+const ARRAYS = {
+  float32: Float32Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+} as const;
+
+export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
+  float32: 4,
+  int64: 8,
+  int32: 4,
+  uint8: 1,
+  bool: 1,
+};
+
+/** The number of elements, or -1 where the array is of another type. */
+export function dataLength(type: ElementType, data: TensorData): number {
+  return data instanceof ARRAYS[type] ? data.length : -1;
+}
+
+export function createData(type: ElementType, length: number): TensorData {
+  return new ARRAYS[type](length);
+}
+
+export function describeShape(shape: readonly Dimension[]): string {
+  return `[${shape.join(', ')}]`;
+}
