@@ -1,0 +1,5 @@
+export { allows, type Pair } from './allows.ts';
+export { checkPattern } from './check.ts';
+export { causal, dense, globalTokens, intersect, perHead, sinks, union, window } from './constructors.ts';
+export { distinctHeads, hasPerHead, headPattern } from './heads.ts';
+export type { Causal, Dense, Global, Intersect, Pattern, PerHead, Sinks, Union, Window } from './pattern.ts';
