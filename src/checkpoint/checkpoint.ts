@@ -1,0 +1,62 @@
+/** What every weight format gives: named tensors, listed at once, read one at a time. */
+import { CheckpointError } from '../errors.ts';
+import type { StorageType } from './storage-type.ts';
+
+/** A tensor as the file lists it. */
+export interface TensorInfo {
+  readonly name: string;
+  /** Row-major, as Hugging Face writes it: a linear layer's weight is [out, in]. */
+  readonly shape: readonly number[];
+  readonly type: StorageType;
+  /** Bytes it takes in the file. */
+  readonly bytes: number;
+}
+
+/** A tensor as the file stores it. */
+export interface StoredTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly type: StorageType;
+  /** Little-endian. It may share memory with the source: do not write to it. */
+  readonly data: Uint8Array;
+}
+
+/** An open weight file, or a set of them. */
+export interface Checkpoint {
+  /** The names of all tensors, in the order of the file. */
+  names(): string[];
+  has(name: string): boolean;
+  /** Throws CheckpointError where there is no such tensor. */
+  info(name: string): TensorInfo;
+  /** Reads one tensor. Throws CheckpointError where there is no such tensor. */
+  read(name: string): Promise<StoredTensor>;
+  close(): Promise<void>;
+}
+
+/** The entry of a tensor, or a CheckpointError that names some that exist. */
+export function findTensor<T>(tensors: ReadonlyMap<string, T>, name: string, file: string): T {
+  const found = tensors.get(name);
+  if (found !== undefined) return found;
+  const some = [...tensors.keys()].slice(0, 4).join(', ');
+  throw new CheckpointError(
+    `${file}: no tensor "${name}"; there are ${tensors.size}${some === '' ? '' : `, such as ${some}`}`,
+  );
+}
+
+/** A tensor and the bytes of the file that hold it. */
+export interface PlacedTensor extends TensorInfo {
+  /** Of its first byte, from the start of the file. */
+  readonly offset: number;
+}
+
+/** Throws CheckpointError where two tensors share bytes. */
+export function refuseOverlap(tensors: Iterable<PlacedTensor>, file: string): void {
+  const byOffset = [...tensors].filter((t) => t.bytes > 0).sort((a, b) => a.offset - b.offset);
+  let previous: PlacedTensor | undefined;
+  for (const tensor of byOffset) {
+    if (previous !== undefined && tensor.offset < previous.offset + previous.bytes) {
+      throw new CheckpointError(`${file}: tensors "${previous.name}" and "${tensor.name}" overlap`);
+    }
+    previous = tensor;
+  }
+}

@@ -1,0 +1,99 @@
+/** Opens weights by a path on disk, in Node. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { CheckpointError } from '../errors.ts';
+import type { ByteSource } from './byte-source.ts';
+import { fileSource } from './byte-source-node.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { openGguf } from './gguf.ts';
+import type { GgufMetadata } from './gguf-metadata.ts';
+import { openSafetensors } from './safetensors.ts';
+import { openSharded } from './sharded.ts';
+
+export interface OpenedCheckpoint {
+  readonly checkpoint: Checkpoint;
+  readonly format: 'gguf' | 'safetensors';
+  /** The file that was opened: the weights, or the index of shards. */
+  readonly file: string;
+  /** Where the file lies, and with it a tokenizer. */
+  readonly folder: string;
+  /** Of a GGUF file. */
+  readonly metadata?: GgufMetadata;
+  /** `config.json` beside the file, where there is one. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+const INDEX = 'model.safetensors.index.json';
+const PREFERRED = [INDEX, 'model.safetensors', 'model.gguf'];
+
+/**
+ * Opens a .gguf file, a .safetensors file, an index of shards (.index.json), or a folder that holds one of these. Of several files in
+ * a folder the ones named as Hugging Face names them win; without such a name there must be only one.
+ * Throws CheckpointError that says what was looked for. The caller closes `checkpoint`.
+ */
+export async function openCheckpoint(path: string): Promise<OpenedCheckpoint> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new CheckpointError(`${path}: there is no such file or folder`, { cause });
+  });
+  const file = found.isDirectory() ? join(path, await chooseFile(path)) : path;
+  const folder = dirname(file);
+  const config = await readConfig(folder);
+  const common = { file, folder, ...(config === undefined ? {} : { config }) };
+  if (file.endsWith('.gguf')) {
+    const checkpoint = await withSource(file, openGguf);
+    return { ...common, format: 'gguf', checkpoint, metadata: checkpoint.metadata };
+  }
+  if (file.endsWith('.safetensors')) {
+    return { ...common, format: 'safetensors', checkpoint: await withSource(file, openSafetensors) };
+  }
+  if (file.endsWith('.index.json')) {
+    const json = await readFile(file, 'utf8');
+    const checkpoint = await openSharded(json, file, (shard) => fileSource(join(folder, shard)));
+    return { ...common, format: 'safetensors', checkpoint };
+  }
+  throw new CheckpointError(
+    `${path}: is no weight file by its name; Farfield opens *.gguf, *.safetensors, *.index.json, or a folder with one of these`,
+  );
+}
+
+async function withSource<T>(file: string, open: (source: ByteSource) => Promise<T>): Promise<T> {
+  const source = await fileSource(file);
+  try {
+    return await open(source);
+  } catch (error) {
+    await source.close?.();
+    throw error;
+  }
+}
+
+async function chooseFile(folder: string): Promise<string> {
+  const files = (await readdir(folder)).sort();
+  const preferred = PREFERRED.find((name) => files.includes(name));
+  if (preferred !== undefined) return preferred;
+  for (const ending of ['.index.json', '.safetensors', '.gguf']) {
+    const candidates = files.filter((name) => name.endsWith(ending));
+    const [only] = candidates;
+    if (candidates.length === 1 && only !== undefined) return only;
+    if (candidates.length > 1) {
+      throw new CheckpointError(`${folder}: holds several weight files, name one of them: ${candidates.join(', ')}`);
+    }
+  }
+  throw new CheckpointError(
+    `${folder}: holds no weights; looked for ${PREFERRED.join(', ')}, and any other *.index.json, *.safetensors or *.gguf, among ${files.length} files`,
+  );
+}
+
+async function readConfig(folder: string): Promise<Record<string, unknown> | undefined> {
+  const file = join(folder, 'config.json');
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  try {
+    const config: unknown = JSON.parse(text);
+    if (typeof config === 'object' && config !== null && !Array.isArray(config)) {
+      return config as Record<string, unknown>;
+    }
+  } catch (cause) {
+    throw new CheckpointError(`${file}: is not JSON`, { cause });
+  }
+  throw new CheckpointError(`${file}: ${basename(file)} must be a JSON object`);
+}
