@@ -31,5 +31,4 @@ export default defineConfig({
   copy: globSync('src/attention/wasm/build/*.wasm').map((from) => ({ from, to: 'dist/attention/wasm/build' })),
   checks: { pluginTimings: false },
   report: false,
-  logLevel: 'warn',
 });

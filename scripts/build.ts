@@ -34,6 +34,6 @@ function node(...args: string[]): void {
 
 if (!process.argv.includes('--if-stale') || isStale()) {
   if (existsSync(`${root}scripts/build-wasm.ts`)) node('scripts/build-wasm.ts');
-  node('node_modules/tsdown/dist/run.mjs');
+  node('node_modules/tsdown/dist/run.mjs', '--logLevel', 'warn');
   writeFileSync(stamp, '');
 }

@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-process.stdout.write('farfield\n');
+import { runCommandLine } from './program.ts';
+
+process.exitCode = await runCommandLine(process.argv.slice(2));

@@ -1,0 +1,56 @@
+import { type Command, InvalidArgumentError, type OptionValues } from 'commander';
+import type { CommandContext } from './context.ts';
+
+/** A command's work. The frame reports what it throws and turns it into the exit code. */
+export type Run<Options extends OptionValues> = (options: Options, context: CommandContext) => Promise<void>;
+
+/** Puts a command's work behind its options: errors, Ctrl-C, --json and the exit code are the frame's. */
+export type Start = <Options extends OptionValues>(run: Run<Options>) => (this: Command) => Promise<void>;
+
+/** Adds one command to the program. */
+export type Register = (program: Command, start: Start) => void;
+
+export interface Example {
+  readonly does: string;
+  readonly command: string;
+}
+
+/** A command with the frame's own options and its examples, which every command has. */
+export function addCommand(
+  parent: Command,
+  name: string,
+  texts: { readonly summary: string; readonly description: string; readonly examples: readonly Example[] },
+): Command {
+  return parent
+    .command(name)
+    .summary(texts.summary)
+    .description(texts.description)
+    .option('--json', 'print one JSON object on stdout and everything else on stderr')
+    .allowExcessArguments(false)
+    .addHelpText('after', () => `\n${formatExamples(texts.examples)}`);
+}
+
+export function formatExamples(examples: readonly Example[]): string {
+  return `Examples:\n${examples.map(({ does, command }) => `  # ${does}\n  ${command}`).join('\n\n')}`;
+}
+
+/** Parses an option that is a whole number of at least `least`. */
+export function integer(least: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d[\d_,]*$/.test(text) ? Number(text.replaceAll(/[_,]/g, '')) : Number.NaN;
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+    }
+    return value;
+  };
+}
+
+/** Parses an option that is a list of names separated by commas, each one of `known`. */
+export function listOf<Name extends string>(known: readonly Name[]): (text: string) => Name[] {
+  return (text) =>
+    text.split(',').map((part) => {
+      const name = known.find((candidate) => candidate === part.trim());
+      if (name === undefined) throw new InvalidArgumentError(`${part.trim()} is not one of ${known.join(', ')}.`);
+      return name;
+    });
+}
