@@ -1,12 +1,14 @@
 export type { CompileOptions, DenseBackend, DenseSession, HostTensor } from './backend.ts';
 export { GraphBuilder, type OperatorSpecification } from './builder.ts';
 export { canConcatRows, concatQuantized, concatRows } from './concat-weights.ts';
+export { compileProgram } from './executor.ts';
 export * from './ir.ts';
 export { type LinearOptions, linear } from './linear.ts';
 export { addRmsNorm, layerNorm, type NormOptions, rmsNorm } from './normalization.ts';
 export { type WriteOptions, writeOnnx } from './onnx-writer.ts';
 export { createNodeBackend, type NodeBackendOptions } from './onnxruntime-node-backend.ts';
 export * from './operators.ts';
+export { partition, type Stage } from './partition.ts';
 export type {
   AttentionCallback,
   AttentionInputs,

@@ -42,7 +42,7 @@ function quantizedLinear(
   options: LinearOptions,
   name: string,
 ): Value {
-  const { rows, columns, bits, blockSize, zeroPoint } = weight;
+  const { rows, columns, bits, blockSize } = weight;
   const blocks = columns / blockSize;
   if (!Number.isInteger(blocks)) {
     mismatch('MatMulNBits', name, `${columns} columns are not a multiple of the block of ${blockSize}`, { x });

@@ -11,7 +11,7 @@ export interface AttentionInputs {
   readonly k: Float32Array;
   /** [N, G*E] */
   readonly v: Float32Array;
-  /** [S, H*D] */
+  /** [N, H*D] where the graph computes it row by row, else [S, H*D]. */
   readonly sinkQuery?: Float32Array;
   /** [H] */
   readonly sinkLogits?: Float32Array;
@@ -45,6 +45,8 @@ export interface RunChunkOptions {
    * rows. Default: all. 0 skips it, e.g. for the logits of every chunk of a prompt but the last.
    */
   readonly lastRows?: number;
+  /** Where to write outputs of the graph, by name; an output that is absent here lies in the program's buffers. */
+  readonly fetches?: Readonly<Record<string, HostTensor>>;
   readonly signal?: AbortSignal;
 }
 
@@ -54,12 +56,14 @@ export interface RunOptions extends RunChunkOptions {
   readonly rowChunk?: number;
 }
 
-/** Outputs by name. A float32 output lies in the program's buffers: it is valid until the next run, unless it was given in `fetches`. */
+/** Outputs by name. They lie in the program's buffers and are valid until the next run, unless they were given in `fetches`. */
 export type ProgramOutputs = Readonly<Record<string, HostTensor>>;
 
-/** A compiled model: dense segments and attention nodes in the order of execution. */
+/** A compiled model: dense segments and attention nodes in the order of execution. Its runs must not overlap. */
 export interface Program {
   readonly attentionNodes: readonly AttentionNode[];
+  /** Floats that the buffers between stages take for each row of a call. */
+  readonly floatsPerRow: number;
   /** Full length: dense segments in chunks of rows, attention once over all rows. `feeds` holds every input, row inputs with all rows. */
   run(feeds: Readonly<Record<string, HostTensor>>, options: RunOptions): Promise<ProgramOutputs>;
   /** Streaming: one chunk of rows through all stages. The callback owns the KV cache. */

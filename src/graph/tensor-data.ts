@@ -1,3 +1,5 @@
+import { ArgumentError } from '../errors.ts';
+import type { HostTensor } from './backend.ts';
 import type { Dimension, ElementType, TensorData } from './ir.ts';
 
 const ARRAYS = {
@@ -27,4 +29,15 @@ export function createData(type: ElementType, length: number): TensorData {
 
 export function describeShape(shape: readonly Dimension[]): string {
   return `[${shape.join(', ')}]`;
+}
+
+/** A HostTensor of a type that is known at run time only. Throws where the array is of another type or length. */
+export function hostTensor(type: ElementType, data: TensorData, shape: readonly number[]): HostTensor {
+  const wanted = shape.reduce((product, dimension) => product * dimension, 1);
+  if (dataLength(type, data) !== wanted) {
+    throw new ArgumentError(
+      `${type} ${describeShape(shape)} needs ${wanted} elements, got ${data.constructor.name} of length ${data.length}`,
+    );
+  }
+  return { type, data, shape } as HostTensor;
 }

@@ -1,0 +1,96 @@
+import type { Edge } from './edge.ts';
+import type { TensorData } from './ir.ts';
+import { createData } from './tensor-data.ts';
+
+/** When a value exists: from the stage that makes it to the last one that reads it, both included. */
+export interface Lifetime {
+  readonly edge: Edge;
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * The memory between stages. Values whose lifetimes do not meet share a slot, so a model of any depth needs the buffers of
+ * about one layer. Slots are float32 and sized per row; the few values of other types or without rows have memory of their own.
+ */
+export class Buffers {
+  readonly #slots: { width: number; buffer: Float32Array | undefined }[] = [];
+  readonly #slotOf = new Map<Edge, number>();
+  readonly #others: { readonly edge: Edge; data: TensorData }[] = [];
+  readonly #allocate: (floats: number) => Float32Array;
+  readonly #free: ((buffer: Float32Array) => void) | undefined;
+  #rows = 0;
+
+  constructor(
+    lifetimes: readonly Lifetime[],
+    allocate: (floats: number) => Float32Array,
+    free?: (buffer: Float32Array) => void,
+  ) {
+    this.#allocate = allocate;
+    this.#free = free;
+    const busyUntil: number[] = [];
+    for (const { edge, first, last } of [...lifetimes].sort((a, b) => a.first - b.first)) {
+      if (!edge.byRows || edge.value.type !== 'float32') {
+        this.#others.push({ edge, data: createData(edge.value.type, 0) });
+        continue;
+      }
+      const slot = this.#bestSlot(edge.width ?? 0, busyUntil, first);
+      busyUntil[slot] = last;
+      this.#slotOf.set(edge, slot);
+    }
+  }
+
+  get floatsPerRow(): number {
+    return this.#slots.reduce((sum, slot) => sum + slot.width, 0);
+  }
+
+  /** Binds every value to its memory, which has room for this many rows. */
+  bind(rows: number): void {
+    const grow = rows > this.#rows;
+    if (grow) {
+      this.#giveBack();
+      for (const slot of this.#slots) slot.buffer = this.#allocate(rows * slot.width);
+      for (const other of this.#others) {
+        const { value, byRows, width = 0 } = other.edge;
+        other.data = createData(value.type, (byRows ? rows : 1) * width);
+      }
+      this.#rows = rows;
+    }
+    for (const { edge, data } of this.#others) edge.bind(data);
+    for (const [edge, index] of this.#slotOf) {
+      const buffer = this.#slots[index]?.buffer;
+      if (buffer !== undefined) edge.bind(buffer);
+    }
+  }
+
+  release(): void {
+    this.#giveBack();
+    this.#rows = 0;
+  }
+
+  #giveBack(): void {
+    for (const slot of this.#slots) {
+      if (slot.buffer !== undefined) this.#free?.(slot.buffer);
+      slot.buffer = undefined;
+    }
+  }
+
+  /** The narrowest free slot that is wide enough, else the widest free one, widened, else a new one. */
+  #bestSlot(width: number, busyUntil: readonly number[], first: number): number {
+    let best = -1;
+    let bestWidth = 0;
+    for (const [index, slot] of this.#slots.entries()) {
+      if ((busyUntil[index] ?? -1) >= first) continue;
+      const better =
+        best === -1 || (bestWidth < width ? slot.width > bestWidth : slot.width >= width && slot.width < bestWidth);
+      if (better) {
+        best = index;
+        bestWidth = slot.width;
+      }
+    }
+    const slot = this.#slots[best];
+    if (slot === undefined) return this.#slots.push({ width, buffer: undefined }) - 1;
+    slot.width = Math.max(slot.width, width);
+    return best;
+  }
+}

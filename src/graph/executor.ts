@@ -1,0 +1,279 @@
+import { ArgumentError, DeviceError } from '../errors.ts';
+import type { DenseBackend, DenseSession, HostTensor } from './backend.ts';
+import { Buffers, type Lifetime } from './buffers.ts';
+import { Edge } from './edge.ts';
+import { type AttentionNode, type Graph, ROWS, type TensorData } from './ir.ts';
+import { partition, type Stage } from './partition.ts';
+import type {
+  AttentionCallback,
+  CompileProgramOptions,
+  Program,
+  ProgramOutputs,
+  RunChunkOptions,
+  RunOptions,
+} from './program.ts';
+import { checkFeeds, checkRowWise } from './row-checks.ts';
+
+/** Wide activations of a segment exist for this many rows; smaller chunks make matrix products less efficient. */
+const DEFAULT_ROW_CHUNK = 1024;
+
+type Step =
+  | {
+      readonly kind: 'dense';
+      readonly session: DenseSession;
+      readonly inputs: readonly Edge[];
+      readonly outputs: readonly Edge[];
+      /** Rewritten at each call, so that a step of one row makes no objects. */
+      readonly feeds: Record<string, HostTensor>;
+      readonly fetches: Record<string, HostTensor>;
+      /** After the last attention node: runs for the last rows only, where the caller says so. */
+      readonly isTail: boolean;
+    }
+  | {
+      readonly kind: 'attention';
+      readonly node: AttentionNode;
+      readonly q: Edge;
+      readonly k: Edge;
+      readonly v: Edge;
+      readonly sinkQuery: Edge | undefined;
+      readonly sinkLogits: Edge | undefined;
+      readonly output: Edge;
+    };
+
+/**
+ * Compiles each dense segment of a graph, one after the other, so that the weights of one segment at a time pass through
+ * JavaScript's memory. Throws ArgumentError where a value that stages hand on cannot be computed in chunks of rows, and
+ * DeviceError where the backend refuses a segment.
+ */
+export async function compileProgram(
+  graph: Graph,
+  backend: DenseBackend,
+  options: CompileProgramOptions = {},
+): Promise<Program> {
+  const stages = partition(graph);
+  checkRowWise(graph, stages);
+  const edges = new Map<string, Edge>();
+  const edge = (name: string): Edge => {
+    const known = edges.get(name);
+    if (known !== undefined) return known;
+    const value = graph.values.get(name);
+    if (value === undefined) throw new ArgumentError(`graph ${graph.name} has no value ${name}`);
+    const made = new Edge(value);
+    edges.set(name, made);
+    return made;
+  };
+  const lastAttention = stages.findLastIndex((stage) => stage.kind === 'attention');
+  const steps: Step[] = [];
+  try {
+    for (const [index, stage] of stages.entries()) {
+      options.signal?.throwIfAborted();
+      if (stage.kind === 'dense') {
+        steps.push({
+          kind: 'dense',
+          session: await backend.compile(stage.graph, { signal: options.signal }),
+          inputs: stage.graph.inputs.map((value) => edge(value.name)),
+          outputs: stage.graph.outputs.map((value) => edge(value.name)),
+          feeds: {},
+          fetches: {},
+          isTail: index > lastAttention,
+        });
+      } else {
+        const { q, k, v, sinkQuery, sinkLogits } = stage.node.inputs;
+        steps.push({
+          kind: 'attention',
+          node: stage.node,
+          q: edge(q),
+          k: edge(k),
+          v: edge(v),
+          sinkQuery: sinkQuery === undefined ? undefined : edge(sinkQuery),
+          sinkLogits: sinkLogits === undefined ? undefined : edge(sinkLogits),
+          output: edge(stage.node.output),
+        });
+      }
+      options.onProgress?.(index + 1, stages.length);
+    }
+    const attentionInputs = new Set(
+      stages.flatMap((s) => (s.kind === 'attention' ? Object.values(s.node.inputs) : [])),
+    );
+    for (const initializer of graph.initializers) {
+      if (attentionInputs.has(initializer.name)) edge(initializer.name).bind(await initializer.load());
+    }
+  } catch (error) {
+    for (const step of steps) if (step.kind === 'dense') await step.session.release();
+    throw error;
+  }
+  const buffers = new Buffers(
+    lifetimesOf(graph, stages, edge),
+    options.allocate ?? ((floats) => new Float32Array(floats)),
+    options.free,
+  );
+  return new CompiledProgram(graph, steps, edge, buffers);
+}
+
+/** What each stage makes and until when it is read; outputs of the graph are kept to the end. */
+function lifetimesOf(graph: Graph, stages: readonly Stage[], edge: (name: string) => Edge): Lifetime[] {
+  const first = new Map<string, number>();
+  const last = new Map<string, number>();
+  for (const [index, stage] of stages.entries()) {
+    const reads = stage.kind === 'dense' ? stage.graph.inputs.map((v) => v.name) : Object.values(stage.node.inputs);
+    const makes = stage.kind === 'dense' ? stage.graph.outputs.map((v) => v.name) : [stage.node.output];
+    for (const name of reads) last.set(name, index);
+    for (const name of makes) first.set(name, index);
+  }
+  for (const { name } of graph.outputs) last.set(name, stages.length);
+  return [...first].map(([name, index]) => ({ edge: edge(name), first: index, last: last.get(name) ?? index }));
+}
+
+class CompiledProgram implements Program {
+  readonly attentionNodes: readonly AttentionNode[];
+  readonly #graph: Graph;
+  readonly #steps: readonly Step[];
+  readonly #inputs: readonly Edge[];
+  readonly #outputs: readonly Edge[];
+  /** Outputs that a tail step makes. */
+  readonly #tailOutputs: ReadonlySet<Edge>;
+  readonly #buffers: Buffers;
+  #state: 'idle' | 'running' | 'released' = 'idle';
+
+  constructor(graph: Graph, steps: readonly Step[], edge: (name: string) => Edge, buffers: Buffers) {
+    this.#graph = graph;
+    this.#steps = steps;
+    this.#inputs = graph.inputs.map((value) => edge(value.name));
+    this.#outputs = graph.outputs.map((value) => edge(value.name));
+    this.#tailOutputs = new Set(steps.flatMap((step) => (step.kind === 'dense' && step.isTail ? step.outputs : [])));
+    this.#buffers = buffers;
+    this.attentionNodes = steps.flatMap((step) => (step.kind === 'attention' ? [step.node] : []));
+  }
+
+  get floatsPerRow(): number {
+    return this.#buffers.floatsPerRow;
+  }
+
+  run(feeds: Readonly<Record<string, HostTensor>>, options: RunOptions): Promise<ProgramOutputs> {
+    const { rowChunk = DEFAULT_ROW_CHUNK } = options;
+    if (!(Number.isInteger(rowChunk) && rowChunk > 0)) {
+      throw new ArgumentError(`rowChunk must be a positive integer, got ${rowChunk}`);
+    }
+    return this.#run(feeds, options.attention, rowChunk, options);
+  }
+
+  runChunk(
+    feeds: Readonly<Record<string, HostTensor>>,
+    attention: AttentionCallback,
+    options: RunChunkOptions = {},
+  ): Promise<ProgramOutputs> {
+    return this.#run(feeds, attention, Number.POSITIVE_INFINITY, options);
+  }
+
+  async release(): Promise<void> {
+    if (this.#state === 'running') throw new DeviceError(`program ${this.#graph.name}: release() during a run`);
+    this.#state = 'released';
+    for (const step of this.#steps) if (step.kind === 'dense') await step.session.release();
+    this.#buffers.release();
+  }
+
+  async #run(
+    feeds: Readonly<Record<string, HostTensor>>,
+    attention: AttentionCallback,
+    rowChunk: number,
+    options: RunChunkOptions,
+  ): Promise<ProgramOutputs> {
+    if (this.#state !== 'idle') {
+      throw new DeviceError(
+        this.#state === 'running'
+          ? `program ${this.#graph.name}: a run is under way; wait for it`
+          : `program ${this.#graph.name}: run after release()`,
+      );
+    }
+    this.#state = 'running';
+    try {
+      const rows = checkFeeds(this.#graph, feeds);
+      const tailRows = Math.min(options.lastRows ?? rows, rows);
+      if (!(Number.isInteger(tailRows) && tailRows >= 0)) {
+        throw new ArgumentError(`lastRows must be an integer of at least 0, got ${options.lastRows}`);
+      }
+      this.#bind(feeds, rows, tailRows, options.fetches ?? {});
+      for (const step of this.#steps) {
+        if (step.kind === 'attention') {
+          options.signal?.throwIfAborted();
+          await runAttention(step, rows, attention);
+        } else {
+          const start = step.isTail ? rows - tailRows : 0;
+          for (let from = start; from < rows; from += rowChunk) {
+            options.signal?.throwIfAborted();
+            const to = Math.min(from + rowChunk, rows);
+            for (const input of step.inputs) step.feeds[input.value.name] = input.tensor(from, to);
+            for (const output of step.outputs) step.fetches[output.value.name] = output.tensor(from, to);
+            await step.session.run(step.feeds, step.fetches);
+          }
+        }
+      }
+      const outputs: Record<string, HostTensor> = {};
+      for (const output of this.#outputs) {
+        outputs[output.value.name] = output.tensor(output.firstRow, rows);
+      }
+      return outputs;
+    } finally {
+      this.#state = 'idle';
+    }
+  }
+
+  #bind(
+    feeds: Readonly<Record<string, HostTensor>>,
+    rows: number,
+    tailRows: number,
+    fetches: Readonly<Record<string, HostTensor>>,
+  ): void {
+    this.#buffers.bind(rows);
+    for (const input of this.#inputs) {
+      const feed = feeds[input.value.name];
+      if (feed !== undefined) input.bindTensor(feed);
+    }
+    for (const output of this.#tailOutputs) output.firstRow = rows - tailRows;
+    for (const output of this.#outputs) {
+      const fetch = fetches[output.value.name];
+      if (fetch === undefined) continue;
+      const wanted = output.value.shape.map((d) => (d === ROWS ? rows - output.firstRow : d));
+      if (fetch.type !== output.value.type || fetch.shape.join() !== wanted.join()) {
+        throw new ArgumentError(
+          `fetches.${output.value.name} must be ${output.value.type} [${wanted.join(', ')}], got ${fetch.type} [${fetch.shape.join(', ')}]`,
+        );
+      }
+      output.bindTensor(fetch);
+    }
+  }
+}
+
+async function runAttention(
+  step: Step & { readonly kind: 'attention' },
+  rows: number,
+  attention: AttentionCallback,
+): Promise<void> {
+  const { node, output } = step;
+  const target = floats(output, output.rows(0, rows));
+  const result = await attention(node, {
+    rows,
+    q: floats(step.q, step.q.rows(0, rows)),
+    k: floats(step.k, step.k.rows(0, rows)),
+    v: floats(step.v, step.v.rows(0, rows)),
+    ...(step.sinkQuery === undefined ? {} : { sinkQuery: allFloats(step.sinkQuery, rows) }),
+    ...(step.sinkLogits === undefined ? {} : { sinkLogits: allFloats(step.sinkLogits, rows) }),
+    output: target,
+  });
+  if (result === undefined || result === target) return;
+  if (result.length !== target.length) {
+    throw new ArgumentError(
+      `attention ${node.name}: the callback returned ${result.length} floats, [${rows}, ${output.width}] needs ${target.length}`,
+    );
+  }
+  output.bind(result);
+}
+
+function allFloats(edge: Edge, rows: number): Float32Array {
+  return floats(edge, edge.byRows ? edge.rows(0, rows) : edge.data);
+}
+
+function floats(edge: Edge, data: TensorData): Float32Array {
+  if (!(data instanceof Float32Array)) throw new ArgumentError(`value ${edge.value.name} must be float32`);
+  return data;
+}
