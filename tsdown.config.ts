@@ -27,7 +27,7 @@ export default defineConfig({
   target: ['node20', 'es2023'],
   fixedExtension: false,
   dts: true,
-  deps: { skipNodeModulesBundle: true },
+  deps: { skipNodeModulesBundle: true, neverBundle: [/^node:/] },
   copy: globSync('src/attention/wasm/build/*.wasm').map((from) => ({ from, to: 'dist/attention/wasm/build' })),
   checks: { pluginTimings: false },
   report: false,
