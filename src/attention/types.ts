@@ -29,7 +29,9 @@ export interface AttentionOptions {
   readonly softcap?: number;
   /** One extra logit per head [H] in the softmax's denominator, with no value (gpt-oss). */
   readonly sinkLogits?: Float32Array;
-  /** Cancels between heads; the promise rejects with the signal's reason. */
+  /** Where to put the result, in the layout of q. Default: a new array. Made by a device's allocate(), it saves a copy. */
+  readonly output?: Tensor;
+  /** Cancels between blocks; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 

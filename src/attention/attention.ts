@@ -1,0 +1,42 @@
+import type { AttentionOptions, AttentionResult } from './types.ts';
+import { type DeviceOptions, WasmDevice } from './wasm/device.ts';
+
+let shared: Promise<WasmDevice> | undefined;
+
+/**
+ * Sparse attention, softmax(scale Q K^T over the allowed pairs) V (Attention Is All You Need, equation 1), without anything
+ * of size N x M. Runs on `device`, or on one that is made at the first call and shared by all that follow.
+ *
+ * Rows that see no key give zeros and lse = -Infinity. The result does not depend on the number of threads.
+ * @throws ArgumentError where shapes disagree or a number is not finite; MemoryError before anything is allocated
+ *   where one head does not fit; DeviceError where a worker fails.
+ */
+export async function attention(
+  options: AttentionOptions & { readonly device?: WasmDevice },
+): Promise<AttentionResult> {
+  const device = options.device ?? (await defaultDevice());
+  return device.attention(options);
+}
+
+/** A device of one's own: threads and a build of the kernels. Ends with dispose(). */
+export function createDevice(options?: DeviceOptions): Promise<WasmDevice> {
+  return WasmDevice.create(options);
+}
+
+/** The shared device of attention(). A new one is made after it was disposed or could not be made. */
+export function defaultDevice(): Promise<WasmDevice> {
+  if (!shared) {
+    shared = WasmDevice.create();
+    shared.catch(() => {
+      shared = undefined;
+    });
+  }
+  return shared;
+}
+
+/** Ends the shared device's threads; a later attention() starts new ones. */
+export async function dispose(): Promise<void> {
+  const device = shared;
+  shared = undefined;
+  await (await device)?.dispose();
+}

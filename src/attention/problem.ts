@@ -1,0 +1,117 @@
+import { ArgumentError } from '../errors.ts';
+import type { BlockMask } from '../mask/block-mask.ts';
+import { compileMask } from '../mask/index.ts';
+import type { AttentionOptions, Tensor } from './types.ts';
+
+/** The checked sizes and settings of an attention call. Letters as in types.ts. */
+export interface Problem {
+  readonly batch: number;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly queryWidth: number;
+  readonly valueWidth: number;
+  readonly scale: number;
+  readonly softcap: number | undefined;
+  readonly sinkLogits: Float32Array | undefined;
+  readonly mask: BlockMask;
+}
+
+export const MAXIMUM_WIDTH = 256;
+
+/** Strides of a tensor [B, H, N, D] in elements, whatever its layout. */
+export interface Strides {
+  readonly batch: number;
+  readonly head: number;
+  readonly row: number;
+}
+
+export function strides(tensor: Tensor): Strides {
+  const [, second, third, width] = tensor.shape;
+  return tensor.layout === 'BNHD'
+    ? { batch: second * third * width, head: width, row: third * width }
+    : { batch: second * third * width, head: third * width, row: width };
+}
+
+/** The sizes [B, H, N, D] of a tensor, whatever its layout. */
+export function sizes(tensor: Tensor): [number, number, number, number] {
+  const [batch, second, third, width] = tensor.shape;
+  return tensor.layout === 'BNHD' ? [batch, third, second, width] : [batch, second, third, width];
+}
+
+/** @throws ArgumentError that names the argument and prints the shapes which disagree. */
+export function checkProblem(options: AttentionOptions): Problem {
+  const { q, k, v, scale, softcap, sinkLogits } = options;
+  for (const [name, tensor] of Object.entries({ q, k, v })) checkTensor(name, tensor);
+  const [batch, heads, queries, queryWidth] = sizes(q);
+  const [batchK, keyValueHeads, keys, keyWidth] = sizes(k);
+  const [batchV, headsV, keysV, valueWidth] = sizes(v);
+  const shapes = `q ${shape(q)}, k ${shape(k)}, v ${shape(v)}`;
+  const fail = (what: string): never => {
+    throw new ArgumentError(`attention: ${what} (${shapes})`);
+  };
+  if (batchK !== batch) fail(`k has batch ${batchK}, q has ${batch}`);
+  if (batchV !== batch) fail(`v has batch ${batchV}, q has ${batch}`);
+  if (keyWidth !== queryWidth) fail(`k has width ${keyWidth}, q has ${queryWidth}`);
+  if (headsV !== keyValueHeads) fail(`v has ${headsV} heads, k has ${keyValueHeads}`);
+  if (keysV !== keys) fail(`v has ${keysV} rows, k has ${keys}`);
+  if (keyValueHeads === 0 ? heads !== 0 : heads % keyValueHeads !== 0)
+    fail(`the ${heads} heads of q must be a multiple of the ${keyValueHeads} heads of k`);
+  for (const [name, width] of [
+    ['q', queryWidth],
+    ['v', valueWidth],
+  ] as const) {
+    if (width < 1 || width > MAXIMUM_WIDTH) fail(`the width of ${name} must be 1 to ${MAXIMUM_WIDTH}, got ${width}`);
+  }
+  if (scale !== undefined && !Number.isFinite(scale)) fail(`scale must be a finite number, got ${scale}`);
+  if (softcap !== undefined && !(Number.isFinite(softcap) && softcap > 0))
+    fail(`softcap must be a finite number above 0, got ${softcap}`);
+  if (sinkLogits !== undefined && sinkLogits.length !== heads)
+    fail(`sinkLogits must have one number for each of the ${heads} heads, got ${sinkLogits.length}`);
+  return {
+    batch,
+    heads,
+    keyValueHeads,
+    queries,
+    keys,
+    queryWidth,
+    valueWidth,
+    scale: scale ?? 1 / Math.sqrt(queryWidth),
+    softcap,
+    sinkLogits,
+    mask: maskOf(options, heads, queries, keys),
+  };
+}
+
+function maskOf(options: AttentionOptions, heads: number, queries: number, keys: number): BlockMask {
+  const { mask, pattern } = options;
+  if (mask === undefined) return compileMask(pattern ?? { kind: 'dense' }, { heads, queries, keys });
+  if (pattern !== undefined) throw new ArgumentError('attention: give mask or pattern, not both');
+  if (mask.heads !== heads || mask.queries !== queries || mask.keys !== keys) {
+    throw new ArgumentError(
+      `attention: the mask was compiled for ${mask.heads} heads, ${mask.queries} queries and ${mask.keys} keys; ` +
+        `q and k have ${heads}, ${queries} and ${keys}`,
+    );
+  }
+  return mask;
+}
+
+function checkTensor(name: string, tensor: Tensor): void {
+  const { data, shape: sizes, layout } = tensor;
+  if (!(data instanceof Float32Array)) throw new ArgumentError(`attention: ${name}.data must be a Float32Array`);
+  if (sizes.length !== 4 || !sizes.every((size) => Number.isSafeInteger(size) && size >= 0))
+    throw new ArgumentError(`attention: ${name}.shape must be four sizes [B, H, N, D], got [${sizes.join(', ')}]`);
+  if (layout !== undefined && layout !== 'BHND' && layout !== 'BNHD')
+    throw new ArgumentError(`attention: ${name}.layout must be 'BHND' or 'BNHD', got '${layout}'`);
+  const count = sizes.reduce((product, size) => product * size, 1);
+  if (data.length !== count) {
+    throw new ArgumentError(
+      `attention: ${name} has ${data.length} numbers, its shape [${sizes.join(', ')}] needs ${count}`,
+    );
+  }
+}
+
+function shape(tensor: Tensor): string {
+  return `[${tensor.shape.join(', ')}]${tensor.layout === 'BNHD' ? ' BNHD' : ''}`;
+}

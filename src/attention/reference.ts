@@ -1,0 +1,65 @@
+import { isAllowed } from '../mask/index.ts';
+import { checkProblem, sizes, strides } from './problem.ts';
+import type { AttentionOptions } from './types.ts';
+
+/** Output and lse in float64, in the layout that attention() returns. */
+export interface ReferenceResult {
+  readonly output: Float64Array;
+  readonly lse: Float64Array;
+}
+
+/**
+ * The definition in float64, one row at a time: softmax(scale Q K^T, soft-capped, over the allowed keys and the sink) V
+ * (Attention Is All You Need, equation 1). Slow and plain on purpose; the devices are checked against it.
+ */
+export function referenceAttention(options: AttentionOptions): ReferenceResult {
+  const problem = checkProblem(options);
+  const { batch, heads, keyValueHeads, queries, keys, queryWidth, valueWidth, scale, softcap, sinkLogits, mask } =
+    problem;
+  const { q, k, v } = options;
+  const [at, atK, atV] = [strides(q), strides(k), strides(v)];
+  const atO = strides({ ...q, shape: outputShape(options) });
+  const output = new Float64Array(batch * heads * queries * valueWidth);
+  const lse = new Float64Array(batch * heads * queries);
+  const scores = new Float64Array(keys);
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < heads; h++) {
+      const g = Math.floor(h / (heads / keyValueHeads));
+      for (let i = 0; i < queries; i++) {
+        const query = b * at.batch + h * at.head + i * at.row;
+        let maximum = sinkLogits ? sinkLogits[h] : -Infinity;
+        for (let j = 0; j < keys; j++) {
+          scores[j] = -Infinity;
+          if (!isAllowed(mask, h, i, j)) continue;
+          const key = b * atK.batch + g * atK.head + j * atK.row;
+          let dot = 0;
+          for (let d = 0; d < queryWidth; d++) dot += q.data[query + d] * k.data[key + d];
+          dot *= scale;
+          scores[j] = softcap === undefined ? dot : softcap * Math.tanh(dot / softcap);
+          maximum = Math.max(maximum, scores[j]);
+        }
+        const row = (b * heads + h) * queries + i;
+        lse[row] = -Infinity;
+        if (maximum === -Infinity) continue;
+        let sum = sinkLogits ? Math.exp(sinkLogits[h] - maximum) : 0;
+        const out = b * atO.batch + h * atO.head + i * atO.row;
+        for (let j = 0; j < keys; j++) {
+          if (scores[j] === -Infinity) continue;
+          const weight = Math.exp(scores[j] - maximum);
+          sum += weight;
+          const value = b * atV.batch + g * atV.head + j * atV.row;
+          for (let e = 0; e < valueWidth; e++) output[out + e] += weight * v.data[value + e];
+        }
+        for (let e = 0; e < valueWidth; e++) output[out + e] /= sum;
+        lse[row] = maximum + Math.log(sum);
+      }
+    }
+  }
+  return { output, lse };
+}
+
+/** The shape of the output, in the layout of q: q's with the width of v. */
+export function outputShape({ q, v }: AttentionOptions): [number, number, number, number] {
+  const [a, b, c] = q.shape;
+  return [a, b, c, sizes(v)[3]];
+}

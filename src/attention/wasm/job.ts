@@ -1,0 +1,76 @@
+/** Describes one attention call to the kernel: the words listed in kernel/job.ts, in the same order. */
+
+/** Where a tensor lies: address and strides in bytes. `block` is the step from one block of T rows to the next. */
+export interface Place {
+  readonly address: number;
+  readonly batch: number;
+  readonly head: number;
+  readonly row: number;
+}
+
+export interface BlockedPlace extends Place {
+  readonly block: number;
+}
+
+/** A mask in the kernel's memory; see mask-upload.ts. */
+export interface PlacedMask {
+  readonly heads: number;
+  readonly bitmaps: number;
+  readonly ranges: number;
+}
+
+export interface Job {
+  readonly batch: number;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly queries: number;
+  readonly queryWidth: number;
+  readonly valueWidth: number;
+  readonly q: Place;
+  readonly k: BlockedPlace;
+  readonly v: BlockedPlace;
+  readonly output: Place;
+  /** Address of [B, H, N]. */
+  readonly lse: number;
+  readonly scale: number;
+  readonly softcap?: number;
+  /** Address of [H], or 0. */
+  readonly sinkLogits: number;
+  readonly mask: PlacedMask;
+  /** Other queries (strides of q) with a mask of their own in the same softmax. */
+  readonly second?: { readonly address: number; readonly mask: PlacedMask };
+}
+
+export const JOB_WORDS = 48;
+export const NEXT_TASK_WORD = 0;
+export const CANCELLED_WORD = 2;
+const T = 64;
+/** Widest panel of the builds. */
+const WIDEST_PANEL = 16;
+
+export function taskCount(job: Job): number {
+  return job.batch * job.heads * Math.ceil(job.queries / T);
+}
+
+/** Bytes of scratch that one worker needs; kernel/forward.ts lists the pieces. */
+export function scratchBytes(queryWidth: number, valueWidth: number): number {
+  return 4 * T * (3 * queryWidth + 2 * valueWidth + WIDEST_PANEL + 3) + 256;
+}
+
+export function writeJob(words: Uint32Array, job: Job): void {
+  const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
+  words.fill(0);
+  const { q, k, v, output } = job;
+  words.set([0, taskCount(job), 0, job.heads, job.keyValueHeads, job.queries, job.queryWidth, job.valueWidth], 0);
+  words.set([Math.ceil(job.queries / T), q.address, q.batch, q.head, q.row], 8);
+  words.set([k.address, k.batch, k.head, k.row, k.block], 13);
+  words.set([v.address, v.batch, v.head, v.row, v.block], 18);
+  words.set([output.address, output.batch, output.head, output.row, job.lse], 23);
+  floats[28] = job.softcap ? job.scale / job.softcap : job.scale * Math.LOG2E;
+  floats[29] = job.softcap ? job.softcap * Math.LOG2E : 0;
+  words.set([job.sinkLogits, job.mask.heads, job.mask.bitmaps, job.mask.ranges], 30);
+  if (job.second) {
+    const { address, mask } = job.second;
+    words.set([address, mask.heads, mask.bitmaps, mask.ranges], 34);
+  }
+}

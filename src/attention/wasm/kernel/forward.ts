@@ -1,0 +1,203 @@
+/**
+ * Forward attention for one block of T queries of one head, streaming over the key blocks that its mask keeps.
+ *
+ * Everything is computed transposed: S = K Q^T [keys, queries] and O^T += V^T P^T [E, queries], in panels of P queries. So keys
+ * and values are read in the layout they come in (each number broadcast once for 4 or 16 queries), only the queries and the
+ * output are turned, once for each query block, and the softmax is vertical. Of a partial block, each panel computes only the
+ * keys between the first and the last that one of its queries sees.
+ *
+ * Scratch of a worker, in bytes: Q panels T D 4, second Q panels T D 4, O panels T E 4, S T P 4, m, l and factors T 4 each,
+ * a copy of a key block T D 4 and of a value block T E 4 where rows are not contiguous.
+ */
+import * as job from './job';
+import { T } from './job';
+import { fromPanels, gatherRows, toPanels } from './layout';
+import { maskTile, softcapTile, softmaxTile } from './softmax';
+import { P, TILE_ROWS, scoreRemainder, scoreTile6, valueRemainder, valueTile6 } from './tiles.generated';
+import { log2 } from './vector';
+
+// @ts-ignore: decorator
+@inline
+export function word(at: usize, field: usize): usize {
+  return load<u32>(at + field);
+}
+
+/** The three arrays of one head's rows, and the bitmaps behind them. */
+// @ts-ignore: decorator
+@inline
+export function headRows(at: usize, field: usize, head: i32): usize {
+  return load<u32>(word(at, field) + <usize>(head * 4));
+}
+
+function scores(K: usize, strideK: usize, Q: usize, S: usize, count: i32, D: i32): void {
+  let i: i32 = 0;
+  for (; i + TILE_ROWS <= count; i += TILE_ROWS) {
+    scoreTile6(K, strideK, Q, S, D);
+    K += <usize>TILE_ROWS * strideK;
+    S += <usize>(TILE_ROWS * P * 4);
+  }
+  if (i < count) scoreRemainder(count - i, K, strideK, Q, S, D);
+}
+
+function accumulate(V: usize, strideV: usize, S: usize, O: usize, count: i32, E: i32): void {
+  let e: i32 = 0;
+  for (; e + TILE_ROWS <= E; e += TILE_ROWS) {
+    valueTile6(V, strideV, S, O, count);
+    V += TILE_ROWS * 4;
+    O += <usize>(TILE_ROWS * P * 4);
+  }
+  if (e < E) valueRemainder(E - e, V, strideV, S, O, count);
+}
+
+/** Streams over the key blocks of one part of the mask. */
+function part(
+  at: usize, rows: usize, bitmaps: usize, ranges: usize, block: i32, batch: i32, group: i32, count: i32,
+  Q: usize, O: usize, S: usize, m: usize, l: usize, copyK: usize, copyV: usize,
+): void {
+  const D = <i32>word(at, job.D);
+  const E = <i32>word(at, job.E);
+  const cap = load<f32>(at + job.CAP);
+  const baseK = word(at, job.K) + <usize>batch * word(at, job.K_BATCH) + <usize>group * word(at, job.K_HEAD);
+  const baseV = word(at, job.V) + <usize>batch * word(at, job.V_BATCH) + <usize>group * word(at, job.V_HEAD);
+  const first = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4));
+  const end = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4), 4);
+  const columns = <usize>load<u32>(rows, 4);
+  const bitmapOf = <usize>load<u32>(rows, 8);
+  for (let e = first; e < end; e++) {
+    const column = <usize>load<u32>(columns + (<usize>e << 2));
+    const bitmap = load<i32>(bitmapOf + (<usize>e << 2));
+    let strideK = word(at, job.K_ROW);
+    let strideV = word(at, job.V_ROW);
+    let K = baseK + column * word(at, job.K_BLOCK);
+    let V = baseV + column * word(at, job.V_BLOCK);
+    let firstKey: i32 = 0;
+    let endKey: i32 = T;
+    if (bitmap >= 0) {
+      const range = ranges + <usize>bitmap * job.RANGE_BYTES;
+      firstKey = T;
+      endKey = 0;
+      for (let i: usize = 0; i < job.RANGE_BYTES; i += 2) {
+        firstKey = min(firstKey, <i32>load<u8>(range + i));
+        endKey = max(endKey, <i32>load<u8>(range + i, 1));
+      }
+      if (endKey <= firstKey) continue;
+    }
+    if (strideK != <usize>(D * 4)) {
+      const rowBytes = <usize>(D * 4);
+      gatherRows(K + <usize>firstKey * strideK, strideK, endKey - firstKey, rowBytes, copyK + <usize>firstKey * rowBytes);
+      K = copyK;
+      strideK = rowBytes;
+    }
+    if (strideV != <usize>(E * 4)) {
+      const rowBytes = <usize>(E * 4);
+      gatherRows(V + <usize>firstKey * strideV, strideV, endKey - firstKey, rowBytes, copyV + <usize>firstKey * rowBytes);
+      V = copyV;
+      strideV = rowBytes;
+    }
+    let panel: i32 = 0;
+    for (let q: i32 = 0; q < count; q += P) {
+      if (bitmap >= 0) {
+        const range = ranges + <usize>bitmap * job.RANGE_BYTES + <usize>(panel * (P / 8) * 2);
+        firstKey = <i32>load<u8>(range);
+        endKey = <i32>load<u8>(range, 1);
+        if (P > 8) {
+          firstKey = min(firstKey, <i32>load<u8>(range, 2));
+          endKey = max(endKey, <i32>load<u8>(range, 3));
+        }
+      }
+      const keys = endKey - firstKey;
+      if (keys > 0) {
+        scores(K + <usize>firstKey * strideK, strideK, Q + <usize>(q * D * 4), S, keys, D);
+        if (cap != 0) softcapTile(S, keys, cap);
+        if (bitmap >= 0) {
+          maskTile(S, keys, bitmaps + <usize>bitmap * job.BITMAP_BYTES + <usize>(firstKey * 8), panel);
+        }
+        const panelO = O + <usize>(q * E * 4);
+        softmaxTile(S, keys, m + <usize>(q * 4), l + <usize>(q * 4), panelO, E);
+        accumulate(V + <usize>firstKey * strideV, strideV, S, panelO, keys, E);
+      }
+      panel += 1;
+    }
+  }
+}
+
+/** One task: batch, head and query block. */
+export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, block: i32): void {
+  const D = <i32>word(at, job.D);
+  const E = <i32>word(at, job.E);
+  const N = <i32>word(at, job.N);
+  const H = <i32>word(at, job.H);
+  const group = head / (H / <i32>word(at, job.G));
+  const row = block * T;
+  const count = min(T, N - row);
+  const factor = load<f32>(at + job.FACTOR);
+
+  const Q = scratch;
+  const secondQ = Q + <usize>(T * D * 4);
+  const O = secondQ + <usize>(T * D * 4);
+  const S = O + <usize>(T * E * 4);
+  const m = S + <usize>(T * P * 4);
+  const l = m + T * 4;
+  const factors = l + T * 4;
+  const copyK = factors + T * 4;
+  const copyV = copyK + <usize>(T * D * 4 + 16);
+
+  const query = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + <usize>row * word(at, job.Q_ROW);
+  toPanels(word(at, job.Q) + query, word(at, job.Q_ROW), count, D, Q, factor);
+  memory.fill(O, 0, <usize>(T * E * 4));
+  const lowest = f32x4.splat(job.LOWEST);
+  for (let i: usize = 0; i < <usize>(T * 4); i += 16) {
+    v128.store(m + i, lowest);
+    v128.store(l + i, f32x4.splat(0));
+  }
+
+  part(at, headRows(at, job.MASK, head), word(at, job.BITMAPS), word(at, job.RANGES), block, batch, group, count, Q, O, S, m, l, copyK, copyV);
+  if (word(at, job.SECOND_Q) != 0) {
+    toPanels(word(at, job.SECOND_Q) + query, word(at, job.Q_ROW), count, D, secondQ, factor);
+    part(at, headRows(at, job.SECOND_MASK, head), word(at, job.SECOND_BITMAPS), word(at, job.SECOND_RANGES), block, batch, group, count, secondQ, O, S, m, l, copyK, copyV);
+  }
+
+  const out = word(at, job.O) + <usize>batch * word(at, job.O_BATCH) + <usize>head * word(at, job.O_HEAD) + <usize>row * word(at, job.O_ROW);
+  const lse = word(at, job.LSE) + <usize>((batch * H + head) * N + row) * 4;
+  for (let i: i32 = 0; i < count; i++) {
+    const at4 = <usize>(i * 4);
+    store<f32>(factors + at4, finishRow(at, head, load<f32>(m + at4), load<f32>(l + at4), lse + at4));
+  }
+  fromPanels(O, factors, out, word(at, job.O_ROW), count, E);
+}
+
+/** Stores the natural-log lse of a row, the sink logit included, and returns the factor that its output still needs. */
+export function finishRow(at: usize, head: i32, m: f32, l: f32, lse: usize): f32 {
+  let sum = <f64>l;
+  let reference = <f64>m;
+  const sinks = word(at, job.SINK_LOGITS);
+  if (sinks != 0) {
+    const sink = <f64>load<f32>(sinks + <usize>(head * 4)) * 1.4426950408889634;
+    if (sink > reference) {
+      sum = sum * power(reference - sink) + 1.0;
+      reference = sink;
+    } else {
+      sum += power(sink - reference);
+    }
+  }
+  if (!(sum > 0)) {
+    store<f32>(lse, sum == 0 ? -Infinity : NaN);
+    return sum == 0 ? 0 : NaN;
+  }
+  store<f32>(lse, <f32>((reference + log2(sum)) * 0.6931471805599453));
+  return <f32>(power(<f64>m - reference) / sum);
+}
+
+/** 2^x for x <= 0 in float64: the integer goes into the exponent, the rest through the Taylor series of exp. */
+function power(x: f64): f64 {
+  if (x < -1000) return 0;
+  const whole = nearest<f64>(x);
+  const f = (x - whole) * 0.6931471805599453;
+  let term: f64 = 1;
+  let sum: f64 = 1;
+  for (let i: f64 = 1; i <= 14; i += 1) {
+    term *= f / i;
+    sum += term;
+  }
+  return sum * reinterpret<f64>((<u64>(1023 + <i32>whole)) << 52);
+}

@@ -1,0 +1,57 @@
+/**
+ * The description of one attention call, in shared memory: 32-bit words at the address `job`. src/attention/wasm/job.ts
+ * writes it; the two lists must agree. Strides and pointers are in bytes.
+ */
+export const NEXT_TASK: usize = 0 * 4;
+export const TASKS: usize = 1 * 4;
+export const CANCELLED: usize = 2 * 4;
+export const H: usize = 3 * 4;
+export const G: usize = 4 * 4;
+export const N: usize = 5 * 4;
+export const D: usize = 6 * 4;
+export const E: usize = 7 * 4;
+export const QUERY_BLOCKS: usize = 8 * 4;
+export const Q: usize = 9 * 4;
+export const Q_BATCH: usize = 10 * 4;
+export const Q_HEAD: usize = 11 * 4;
+export const Q_ROW: usize = 12 * 4;
+export const K: usize = 13 * 4;
+export const K_BATCH: usize = 14 * 4;
+export const K_HEAD: usize = 15 * 4;
+export const K_ROW: usize = 16 * 4;
+export const K_BLOCK: usize = 17 * 4;
+export const V: usize = 18 * 4;
+export const V_BATCH: usize = 19 * 4;
+export const V_HEAD: usize = 20 * 4;
+export const V_ROW: usize = 21 * 4;
+export const V_BLOCK: usize = 22 * 4;
+export const O: usize = 23 * 4;
+export const O_BATCH: usize = 24 * 4;
+export const O_HEAD: usize = 25 * 4;
+export const O_ROW: usize = 26 * 4;
+export const LSE: usize = 27 * 4;
+/** Factor on q . k: scale log2(e), or scale / softcap where there is a cap. */
+export const FACTOR: usize = 28 * 4;
+/** softcap log2(e), or 0. */
+export const CAP: usize = 29 * 4;
+/** Sink logits [H], or 0. */
+export const SINK_LOGITS: usize = 30 * 4;
+/** Part of a mask: the table of heads, u32 [H], each the address of three addresses: rowStart, column, bitmap. */
+export const MASK: usize = 31 * 4;
+/** Bitmaps with one row of T query bits for each key. */
+export const BITMAPS: usize = 32 * 4;
+/** For each bitmap and each group of 8 queries, two bytes: the first key that one of them sees, and the key after the last. */
+export const RANGES: usize = 33 * 4;
+/** A second part: other queries (0: none) with a mask of their own, in the same softmax. */
+export const SECOND_Q: usize = 34 * 4;
+export const SECOND_MASK: usize = 35 * 4;
+export const SECOND_BITMAPS: usize = 36 * 4;
+export const SECOND_RANGES: usize = 37 * 4;
+
+/** T, the side of a block. */
+export const T: i32 = 64;
+/** T^2 / 8 bytes. */
+export const BITMAP_BYTES: usize = 512;
+export const RANGE_BYTES: usize = 16;
+/** Start of every running maximum: below any score, yet finite, so that no difference is NaN. */
+export const LOWEST: f32 = -3.0e38;

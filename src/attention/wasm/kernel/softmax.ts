@@ -1,0 +1,88 @@
+/**
+ * The online softmax on a tile of scores S [count keys, P queries] in log2 units. Keys run down and queries across, so every
+ * step is vertical: no sum or maximum across lanes. Each step is written for pairs of adjacent vectors, which V8 can merge.
+ */
+import { exp2, tanh } from './vector';
+import { P } from './tiles.generated';
+
+/** S = cap tanh(S), where S holds scale / softcap q . k and `cap` is softcap log2(e). */
+export function softcapTile(S: usize, count: i32, cap: f32): void {
+  const c = f32x4.splat(cap);
+  const end = S + <usize>(count * P * 4);
+  for (let s = S; s < end; s += 32) {
+    v128.store(s, f32x4.mul(tanh(v128.load(s)), c));
+    v128.store(s, f32x4.mul(tanh(v128.load(s, 16)), c), 16);
+  }
+}
+
+/** Puts -Infinity where the pair is masked. `bits` points at the query bits (8 bytes a key) of the tile's first key. */
+export function maskTile(S: usize, count: i32, bits: usize, panel: i32): void {
+  const low = i32x4(1, 2, 4, 8);
+  const high = i32x4(16, 32, 64, 128);
+  const masked = f32x4.splat(-Infinity);
+  let s = S;
+  for (let k: i32 = 0; k < count; k++) {
+    let b = bits + <usize>(k * 8) + <usize>(panel * (P / 8));
+    for (let j: i32 = 0; j < P; j += 8) {
+      const x = i32x4.splat(<i32>load<u8>(b));
+      v128.store(s, v128.bitselect(v128.load(s), masked, i32x4.eq(v128.and(x, low), low)));
+      v128.store(s, v128.bitselect(v128.load(s, 16), masked, i32x4.eq(v128.and(x, high), high)), 16);
+      s += 32;
+      b += 1;
+    }
+  }
+}
+
+/**
+ * S = 2^(S - m), and the sums go into l [P]. m [P] is a stale reference, moved only when a score passes it by more than 8:
+ * then l and the columns of O [E, P] are scaled.
+ */
+export function softmaxTile(S: usize, count: i32, m: usize, l: usize, O: usize, E: i32): void {
+  const end = S + <usize>(count * P * 4);
+  for (let j: usize = 0; j < <usize>(P * 4); j += 32) {
+    let x0 = v128.load(S + j);
+    let x1 = v128.load(S + j, 16);
+    for (let s = S + j + <usize>(P * 4); s < end; s += <usize>(P * 4)) {
+      x0 = f32x4.pmax(x0, v128.load(s));
+      x1 = f32x4.pmax(x1, v128.load(s, 16));
+    }
+    const m0 = v128.load(m + j);
+    const m1 = v128.load(m + j, 16);
+    const limit = f32x4.splat(8.0);
+    if (v128.any_true(v128.or(f32x4.gt(x0, f32x4.add(m0, limit)), f32x4.gt(x1, f32x4.add(m1, limit))))) {
+      const n0 = f32x4.pmax(m0, x0);
+      const n1 = f32x4.pmax(m1, x1);
+      const c0 = exp2(f32x4.sub(m0, n0));
+      const c1 = exp2(f32x4.sub(m1, n1));
+      v128.store(m + j, n0);
+      v128.store(m + j, n1, 16);
+      v128.store(l + j, f32x4.mul(v128.load(l + j), c0));
+      v128.store(l + j, f32x4.mul(v128.load(l + j, 16), c1), 16);
+      const endO = O + <usize>(E * P * 4);
+      for (let o = O + j; o < endO; o += <usize>(P * 4)) {
+        v128.store(o, f32x4.mul(v128.load(o), c0));
+        v128.store(o, f32x4.mul(v128.load(o, 16), c1), 16);
+      }
+    }
+  }
+  exponentiate(S, end, m, l);
+}
+
+function exponentiate(S: usize, end: usize, m: usize, l: usize): void {
+  for (let j: usize = 0; j < <usize>(P * 4); j += 32) {
+    const m0 = v128.load(m + j);
+    const m1 = v128.load(m + j, 16);
+    let l0 = f32x4.splat(0);
+    let l1 = f32x4.splat(0);
+    for (let s = S + j; s < end; s += <usize>(P * 4)) {
+      const e0 = exp2(f32x4.sub(v128.load(s), m0));
+      const e1 = exp2(f32x4.sub(v128.load(s, 16), m1));
+      v128.store(s, e0);
+      v128.store(s, e1, 16);
+      l0 = f32x4.add(l0, e0);
+      l1 = f32x4.add(l1, e1);
+    }
+    v128.store(l + j, f32x4.add(v128.load(l + j), l0));
+    v128.store(l + j, f32x4.add(v128.load(l + j, 16), l1), 16);
+  }
+}

@@ -1,0 +1,78 @@
+import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask } from '../../mask/block-mask.ts';
+import type { Heap } from './heap.ts';
+import type { PlacedMask } from './job.ts';
+
+/** Groups of 8 queries in a block: the unit of the kernel's key ranges. */
+const GROUPS = BLOCK_SIDE / 8;
+
+/**
+ * Puts a mask into the kernel's memory, as one block: for each head the address of its rows' three arrays (rowStart, column,
+ * bitmap); the bitmaps turned, so that one key has one bit for each query; and for each bitmap and each group of 8 queries the
+ * range of keys that any of them sees. `column` translates key blocks, for keys that lie in pages.
+ */
+export function placeMask(
+  heap: Heap,
+  mask: BlockMask,
+  column?: (block: number) => number,
+): PlacedMask & { address: number } {
+  const count = mask.bitmaps.length / BITMAP_WORDS;
+  let words = mask.headRows.length + 3 * mask.rows.length + count * (BITMAP_WORDS + GROUPS / 2);
+  for (const rows of mask.rows) words += rows.rowStart.length + 2 * rows.column.length;
+  const address = heap.allocate(4 * words);
+  const memory = heap.words(address, words);
+  let next = 0;
+  const put = (values: ArrayLike<number>) => {
+    const at = address + 4 * next;
+    memory.set(values, next);
+    next += values.length;
+    return at;
+  };
+  const tables = mask.rows.map((rows) => {
+    const columns = column ? rows.column.map(column) : rows.column;
+    return put([put(rows.rowStart), put(columns), put(rows.bitmap)]);
+  });
+  const heads = put(mask.headRows.map((index) => tables[index] ?? 0));
+  const bitmaps = address + 4 * next;
+  const ranges = bitmaps + count * BITMAP_WORDS * 4;
+  const rangeBytes = new Uint8Array(memory.buffer, ranges, count * GROUPS * 2);
+  for (let i = 0; i < count; i++) {
+    turnBitmap(mask.bitmaps, i * BITMAP_WORDS, memory, next + i * BITMAP_WORDS);
+    keyRanges(mask.bitmaps, i * BITMAP_WORDS, rangeBytes, i * GROUPS * 2);
+  }
+  return { address, heads, bitmaps, ranges };
+}
+
+function turnBitmap(from: Uint32Array, at: number, to: Uint32Array, out: number): void {
+  to.fill(0, out, out + BITMAP_WORDS);
+  for (let q = 0; q < BLOCK_SIDE; q++) {
+    const word = q >> 5;
+    const bit = 1 << (q & 31);
+    for (let half = 0; half < 2; half++) {
+      let rest = from[at + 2 * q + half] | 0;
+      while (rest !== 0) {
+        const k = 31 - Math.clz32(rest & -rest);
+        rest &= rest - 1;
+        to[out + 2 * (32 * half + k) + word] |= bit;
+      }
+    }
+  }
+}
+
+function keyRanges(from: Uint32Array, at: number, to: Uint8Array, out: number): void {
+  for (let group = 0; group < GROUPS; group++) {
+    let low = 0;
+    let high = 0;
+    for (let q = 8 * group; q < 8 * group + 8; q++) {
+      low |= from[at + 2 * q] | 0;
+      high |= from[at + 2 * q + 1] | 0;
+    }
+    const first = low !== 0 ? trailingZeros(low) : high !== 0 ? 32 + trailingZeros(high) : BLOCK_SIDE;
+    const end = high !== 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(low);
+    to[out + 2 * group] = first;
+    to[out + 2 * group + 1] = end;
+  }
+}
+
+function trailingZeros(word: number): number {
+  return 31 - Math.clz32(word & -word);
+}

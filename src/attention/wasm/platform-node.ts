@@ -1,0 +1,72 @@
+import { DeviceError } from '../../errors.ts';
+import type { WorkerSetup } from './control.ts';
+import { type Build, hasRelaxedSimd, type Platform, type PoolWorker } from './platform.ts';
+
+const V8_MAJOR = Number(process.versions.v8?.split('.')[0] ?? 0);
+
+/**
+ * What is switched around a compilation: everything is compiled at once and optimized; and micro-kernels are not inlined, which
+ * costs them the merge, and which V8 14 cannot do without the call counts that its baseline compiler would have gathered.
+ * Each is set to the opposite afterwards, V8's default since the version given. V8 only complains about a name it does not know.
+ */
+function compileFlags(build: Build): string[] {
+  const flags = ['--no-liftoff', '--no-wasm-lazy-compilation'];
+  if (V8_MAJOR >= 13) flags.push('--no-wasm-inlining');
+  if (build === 'merged') flags.push(V8_MAJOR >= 15 ? '--wasm-revectorize' : '--experimental-wasm-revectorize');
+  return flags;
+}
+
+/** Node's own modules are asked for at run time, so that a bundler for browsers never meets them. */
+export function nodePlatform(): Platform {
+  const { availableParallelism } = process.getBuiltinModule('node:os');
+  return {
+    cores: availableParallelism(),
+    callerWorks: true,
+    workers: true,
+    merges: hasRelaxedSimd() && process.arch === 'x64' && V8_MAJOR >= 12,
+    compile,
+    startWorker,
+  };
+}
+
+/**
+ * Compiles optimized at once, and for 'merged' with V8's merge turned on. The flags hold around this synchronous compilation
+ * only; workers that are handed the module keep the code. V8 keeps compiled code by the module's bytes, and each build has its own.
+ */
+async function compile(build: Build): Promise<WebAssembly.Module> {
+  const { readFileSync } = process.getBuiltinModule('node:fs');
+  const v8 = process.getBuiltinModule('node:v8');
+  const url = new URL(`./build/${build}.wasm`, import.meta.url);
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = new Uint8Array(readFileSync(url));
+  } catch (cause) {
+    throw new DeviceError(`the kernel ${url.pathname} is missing; in a checkout, run npm run build:wasm`, { cause });
+  }
+  const flags = compileFlags(build);
+  for (const flag of flags) v8.setFlagsFromString(flag);
+  try {
+    return new WebAssembly.Module(bytes);
+  } finally {
+    for (const flag of flags) {
+      v8.setFlagsFromString(flag.startsWith('--no-') ? flag.replace('--no-', '--') : flag.replace('--', '--no-'));
+    }
+  }
+}
+
+function startWorker(setup: WorkerSetup): PoolWorker {
+  const { Worker } = process.getBuiltinModule('node:worker_threads');
+  const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
+  const worker = new Worker(new URL(file, import.meta.url), { workerData: setup, execArgv: [] });
+  return {
+    onMessage: (listener) => worker.on('message', listener),
+    onEnd: (listener) => {
+      worker.once('error', (error) => listener(error instanceof Error ? error : new Error(String(error))));
+      worker.once('exit', (code) => listener(new Error(`it exited with code ${code}`)));
+    },
+    hold: (alive) => (alive ? worker.ref() : worker.unref()),
+    terminate: async () => {
+      await worker.terminate();
+    },
+  };
+}
