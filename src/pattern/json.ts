@@ -1,0 +1,95 @@
+import * as v from 'valibot';
+import { PatternError } from '../errors.ts';
+import { checkSize, DIRECTIONS, PATTERN_KINDS, show } from './check.ts';
+import type { Pattern } from './pattern.ts';
+
+const count = v.pipe(
+  v.number('it must be an integer from 0 to 2^53 - 1'),
+  v.safeInteger('it must be an integer from 0 to 2^53 - 1'),
+  v.minValue(0, 'it must be an integer from 0 to 2^53 - 1'),
+);
+
+const distance = v.pipe(
+  v.number('it must be an integer from 1 to 2^53 - 1'),
+  v.safeInteger('it must be an integer from 1 to 2^53 - 1'),
+  v.minValue(1, 'it must be an integer from 1 to 2^53 - 1'),
+);
+
+const parts = v.pipe(
+  v.array(
+    v.lazy(() => schema),
+    'it must be a list of patterns',
+  ),
+  v.minLength(1, 'it must have at least one pattern'),
+);
+
+const schema: v.GenericSchema<Pattern> = v.variant(
+  'kind',
+  [
+    v.strictObject({ kind: v.literal('dense') }),
+    v.strictObject({ kind: v.literal('causal') }),
+    v.strictObject({ kind: v.literal('window'), left: count, right: count, dilation: v.exactOptional(distance) }),
+    v.strictObject({ kind: v.literal('sinks'), count }),
+    v.strictObject({
+      kind: v.literal('global'),
+      positions: v.array(count, 'it must be a list of positions'),
+      direction: v.exactOptional(v.picklist(DIRECTIONS, `it must be one of ${DIRECTIONS.join(', ')}`)),
+    }),
+    v.strictObject({ kind: v.literal('union'), of: parts }),
+    v.strictObject({ kind: v.literal('intersect'), of: parts }),
+    v.strictObject({ kind: v.literal('perHead'), heads: parts }),
+  ],
+  (issue) =>
+    issue.path?.at(-1)?.key === 'kind'
+      ? `it must be one of ${PATTERN_KINDS.join(', ')}`
+      : `it must be an object with a kind: one of ${PATTERN_KINDS.join(', ')}`,
+);
+
+/**
+ * Checks a value that came from JSON and returns it as a pattern, a fresh object. The reverse is JSON.stringify. Unknown
+ * fields, nesting deeper than 32 and more than 4096 parts are refused. Throws PatternError that names the place, such as
+ * `of[1].left`.
+ */
+export function parsePatternJson(value: unknown): Pattern {
+  checkNesting(value);
+  const result = v.safeParse(schema, value, { abortEarly: true });
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
+  const place = path === '' ? 'the pattern' : path.replace(/^\./, '');
+  if (issue.type === 'strict_object') {
+    const what = issue.expected === 'never' ? 'is not a field of this kind of pattern' : 'is missing';
+    throw new PatternError(`pattern JSON: ${place} ${what}`);
+  }
+  throw new PatternError(`pattern JSON: ${place} is ${show(issue.input)}; ${issue.message}`);
+}
+
+/** Walks the parts without recursion, before the schema does so with it: depth, number of parts, perHead in perHead. */
+function checkNesting(value: unknown): void {
+  const open: { value: unknown; path: string; depth: number; perHead: boolean }[] = [
+    { value, path: '', depth: 0, perHead: false },
+  ];
+  let seen = 0;
+  for (let part = open.pop(); part !== undefined; part = open.pop()) {
+    const { value, path, depth } = part;
+    checkSize(depth, ++seen);
+    if (typeof value !== 'object' || value === null) continue;
+    if (Array.isArray(value)) {
+      throw new PatternError(
+        `pattern JSON: ${path === '' ? 'the pattern' : path} is ${show(value)}; it must be one object`,
+      );
+    }
+    const { kind, of, heads } = value as { kind?: unknown; of?: unknown; heads?: unknown };
+    if (kind === 'perHead' && part.perHead) {
+      throw new PatternError(`pattern JSON: ${path} is a perHead inside another perHead; give each head one pattern`);
+    }
+    const perHead = part.perHead || kind === 'perHead';
+    for (const [field, list] of Object.entries({ of, heads })) {
+      if (!Array.isArray(list)) continue;
+      checkSize(depth, seen + open.length + list.length);
+      for (const [i, inner] of list.entries()) {
+        open.push({ value: inner, path: `${path === '' ? '' : `${path}.`}${field}[${i}]`, depth: depth + 1, perHead });
+      }
+    }
+  }
+}
