@@ -1,0 +1,175 @@
+/** Tokenizers from Hugging Face's tokenizer.json, run by `@huggingface/tokenizers` with the corrections of pre-tokenizers.ts. */
+import { Tokenizer as Library } from '@huggingface/tokenizers';
+import { TextError } from '../errors.ts';
+import { tokenBytes } from './byte-level.ts';
+import { isObject, type JsonObject, readDefinition, type Step, type TokenizerDefinition } from './definition.ts';
+import { canCut, cut } from './pieces.ts';
+import { correctPreTokenizer } from './pre-tokenizers.ts';
+import { byteStreamDecoder, windowStreamDecoder } from './stream-decoder.ts';
+import type { DecodeOptions, EncodeInPiecesOptions, EncodeOptions, StreamDecoder, Tokenizer } from './tokenizer.ts';
+
+/**
+ * A tokenizer from a parsed tokenizer.json and, where there is one, tokenizer_config.json (special tokens, chat template).
+ * Text of byte-level vocabularies is decoded byte by byte, without "cleaning up" spaces, so that decoding undoes encoding.
+ * `source` is what errors call it. Throws TextError where the definition is malformed or needs a part that does not exist.
+ */
+export function tokenizerFromJson(
+  tokenizerJson: unknown,
+  tokenizerConfig: unknown = {},
+  source = 'tokenizer.json',
+): Tokenizer {
+  if (!isObject(tokenizerConfig)) throw new TextError(`${source}: tokenizer_config.json must be an object`);
+  const definition = readDefinition(tokenizerJson, source);
+  try {
+    const { pre_tokenizer: step } = definition;
+    const corrected = { ...definition, pre_tokenizer: step === null ? null : correctPreTokenizer(step) };
+    return new LibraryTokenizer(corrected, tokenizerConfig, source);
+  } catch (cause) {
+    throw new TextError(`${source}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+class LibraryTokenizer implements Tokenizer {
+  readonly vocabularySize: number;
+  readonly bosToken?: number;
+  readonly eosToken?: number;
+  readonly chatTemplate?: string;
+  readonly #library: Library;
+  readonly #source: string;
+  readonly #special = new Set<number>();
+  readonly #added = new Map<number, string>();
+  readonly #canCut: boolean;
+  /** Of a byte-level vocabulary: the bytes of the ids met so far. */
+  readonly #bytes: Map<number, Uint8Array> | undefined;
+  readonly #cleanUp: boolean;
+
+  constructor(definition: TokenizerDefinition, config: JsonObject, source: string) {
+    this.#source = source;
+    this.#library = new Library(definition, config);
+    let largest = -1;
+    for (const id of this.#library.get_vocab().values()) largest = Math.max(largest, id);
+    this.vocabularySize = largest + 1;
+    for (const token of definition.added_tokens) {
+      this.#added.set(token.id, token.content);
+      if (token.special) this.#special.add(token.id);
+    }
+    this.#canCut = canCut(definition, config);
+    this.#bytes = isByteLevel(definition.decoder) ? new Map() : undefined;
+    this.#cleanUp = config.clean_up_tokenization_spaces === true;
+    const bos = this.#specialId(config.bos_token);
+    if (bos !== undefined) this.bosToken = bos;
+    const eos = this.#specialId(config.eos_token);
+    if (eos !== undefined) this.eosToken = eos;
+    const template = chatTemplateOf(config.chat_template);
+    if (template !== undefined) this.chatTemplate = template;
+  }
+
+  encode(text: string, { addSpecialTokens = true }: EncodeOptions = {}): Int32Array {
+    const ids: (number | undefined)[] = this.#library.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+    return Int32Array.from(ids, (id) => id ?? this.#fail('has no token for a part of the text, and no unknown token'));
+  }
+
+  async encodeInPieces(text: string, options: EncodeInPiecesOptions = {}): Promise<Int32Array> {
+    const { addSpecialTokens = true, signal, onProgress } = options;
+    signal?.throwIfAborted();
+    const pieces = this.#canCut ? cut(text) : [text];
+    if (pieces.length === 1) {
+      const ids = this.encode(text, { addSpecialTokens });
+      onProgress?.(text.length, text.length);
+      return ids;
+    }
+    const [before, after] = addSpecialTokens ? this.#around() : [[], []];
+    const parts: ArrayLike<number>[] = [before];
+    let done = 0;
+    for (const piece of pieces) {
+      parts.push(this.encode(piece, { addSpecialTokens: false }));
+      done += piece.length;
+      onProgress?.(done, text.length);
+      await new Promise((resume) => setTimeout(resume));
+      signal?.throwIfAborted();
+    }
+    parts.push(after);
+    return concatenate(parts);
+  }
+
+  decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
+    if (this.#bytes !== undefined) {
+      const decoder = this.streamDecoder(options);
+      let text = '';
+      for (const id of ids) text += decoder.push(id);
+      return text + decoder.flush();
+    }
+    const kept = Array.from(ids, (id) => this.#known(id)).filter((id) => !this.#skips(id, options));
+    if (kept.length === 0) return '';
+    return this.#library.decode(kept, { clean_up_tokenization_spaces: this.#cleanUp });
+  }
+
+  streamDecoder(options: DecodeOptions = {}): StreamDecoder {
+    const known = this.#bytes;
+    if (known === undefined) return windowStreamDecoder((ids) => this.decode(ids, options));
+    return byteStreamDecoder((id) => {
+      if (this.#skips(id, options)) return new Uint8Array(0);
+      let bytes = known.get(id);
+      if (bytes === undefined) {
+        bytes = this.#bytesOf(id);
+        known.set(id, bytes);
+      }
+      return bytes;
+    });
+  }
+
+  #bytesOf(id: number): Uint8Array {
+    const added = this.#added.get(id);
+    if (added !== undefined) return new TextEncoder().encode(added);
+    return tokenBytes(this.#library.id_to_token(this.#known(id)) ?? '');
+  }
+
+  #known(id: number): number {
+    if (this.#library.id_to_token(id) !== undefined) return id;
+    return this.#fail(`there is no token ${id}; the vocabulary has ids 0 to ${this.vocabularySize - 1}`);
+  }
+
+  #skips(id: number, { skipSpecialTokens = false }: DecodeOptions): boolean {
+    return skipSpecialTokens && this.#special.has(id);
+  }
+
+  /** The ids that are put before and after a text, seen on one letter. */
+  #around(): [Int32Array, Int32Array] {
+    const plain = this.encode('a', { addSpecialTokens: false });
+    const all = this.encode('a', { addSpecialTokens: true });
+    const at = all.findIndex((_, i) => plain.every((id, j) => all[i + j] === id));
+    return [all.slice(0, at), all.slice(at + plain.length)];
+  }
+
+  /** tokenizer_config.json names a special token by its text or as { content }. */
+  #specialId(token: unknown): number | undefined {
+    const content = isObject(token) ? token.content : token;
+    return typeof content === 'string' ? this.#library.token_to_id(content) : undefined;
+  }
+
+  #fail(message: string): never {
+    throw new TextError(`${this.#source}: ${message}`);
+  }
+}
+
+function isByteLevel(decoder: Step | null): boolean {
+  return decoder?.type === 'ByteLevel';
+}
+
+/** A template, or of a list of named ones the one named default. */
+function chatTemplateOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value)) return undefined;
+  const named = value.find((entry) => isObject(entry) && entry.name === 'default');
+  return isObject(named) && typeof named.template === 'string' ? named.template : undefined;
+}
+
+function concatenate(parts: readonly ArrayLike<number>[]): Int32Array {
+  const result = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    result.set(part, at);
+    at += part.length;
+  }
+  return result;
+}

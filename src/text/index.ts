@@ -1,0 +1,6 @@
+/** Text to token ids and back. What needs Node is in node.ts. */
+export { decodeText } from './decode-text.ts';
+export { tokenizerFromGguf } from './gguf-tokenizer.ts';
+export { tokenizerFromJson } from './hugging-face.ts';
+export type { DecodeOptions, EncodeInPiecesOptions, EncodeOptions, StreamDecoder, Tokenizer } from './tokenizer.ts';
+export { checkVocabulary } from './vocabulary.ts';
