@@ -1,0 +1,290 @@
+import { ArgumentError } from '../errors.ts';
+import { BLOCK_SIDE, compileMask } from '../mask/index.ts';
+import { visibleLater } from '../pattern/index.ts';
+import type { Pattern } from '../pattern/pattern.ts';
+import { PageTable } from './page-table.ts';
+import { MAXIMUM_WIDTH } from './problem.ts';
+import type { WasmDevice } from './wasm/device.ts';
+import type { PlacedMask } from './wasm/job.ts';
+import { placeMask } from './wasm/mask-upload.ts';
+
+/** What one attention layer of a causal model keeps. Shape letters as in types.ts. */
+export interface CacheLayer {
+  /** Which pairs attend, in absolute positions. Must not let a query see keys after it. */
+  readonly pattern: Pattern;
+  /** Pairs, disjoint from those of `pattern`, that are scored with `sinkQuery` in the same softmax. Default none. */
+  readonly sinkPattern?: Pattern;
+  /** H */
+  readonly heads: number;
+  /** G */
+  readonly keyValueHeads: number;
+  /** D */
+  readonly queryWidth: number;
+  /** E */
+  readonly valueWidth: number;
+}
+
+/** The rows of one layer for the tokens that begin() announced. Arrays made by the device's allocate() are not copied. */
+export interface CacheAttention {
+  /** [N, H*D] */
+  readonly q: Float32Array;
+  /** [N, G*D] */
+  readonly k: Float32Array;
+  /** [N, G*E] */
+  readonly v: Float32Array;
+  /** [N, H*D]; needed where the layer has a sinkPattern. */
+  readonly sinkQuery?: Float32Array;
+  /** [N, H*E], written. */
+  readonly output: Float32Array;
+  /** Default 1 / sqrt(D). */
+  readonly scale?: number;
+  readonly softcap?: number;
+  /** [H] */
+  readonly sinkLogits?: Float32Array;
+  readonly signal?: AbortSignal;
+}
+
+interface Layer {
+  readonly settings: CacheLayer;
+  readonly group: Group;
+  /** Addresses of the pages: keys [page, T, G*D] and values [page, T, G*E]. */
+  keys: number;
+  values: number;
+  pages: number;
+}
+
+/** Layers with the same patterns keep the same positions, so they share the page table and the masks. */
+interface Group {
+  readonly pattern: Pattern;
+  readonly sinkPattern: Pattern | undefined;
+  readonly heads: number;
+  readonly table: PageTable;
+  mask?: PlacedMask & { address: number };
+  sinkMask?: PlacedMask & { address: number };
+}
+
+/**
+ * Keys and values of the tokens read so far, in pages of T tokens (PagedAttention, Kwon et al. 2023, section 4.1), of which
+ * only those stay that a later query can still see under the layer's pattern. So a stream of any length under a bounded pattern
+ * takes constant memory. Prefill, chunked prefill and decoding are the same calls with different N:
+ * begin(N), attend() once for each layer, end().
+ */
+export class KeyValueCache {
+  readonly #device: WasmDevice;
+  readonly #layers: Layer[];
+  readonly #groups: Group[];
+  #length = 0;
+  #rows = 0;
+
+  constructor(device: WasmDevice, layers: readonly CacheLayer[]) {
+    this.#device = device;
+    const groups = new Map<string, Group>();
+    this.#layers = layers.map((settings) => {
+      const { pattern, sinkPattern, heads, queryWidth, valueWidth } = settings;
+      if (Math.max(queryWidth, valueWidth) > MAXIMUM_WIDTH)
+        throw new ArgumentError(
+          `KeyValueCache: heads are ${queryWidth} and ${valueWidth} wide, at most ${MAXIMUM_WIDTH} is possible`,
+        );
+      const key = JSON.stringify([pattern, sinkPattern ?? null, heads]);
+      let group = groups.get(key);
+      if (!group) {
+        group = { pattern, sinkPattern, heads, table: new PageTable() };
+        groups.set(key, group);
+      }
+      return { settings, group, keys: 0, values: 0, pages: 0 };
+    });
+    this.#groups = [...groups.values()];
+  }
+
+  /** Tokens read so far, kept or not: the absolute position of the next one. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Bytes that keys and values take now. */
+  get bytes(): number {
+    return this.#layers.reduce(
+      (sum, layer) => sum + layer.pages * (pageBytes(layer.settings, 'k') + pageBytes(layer.settings, 'v')),
+      0,
+    );
+  }
+
+  /** Makes room for `rows` more tokens and compiles their masks. @throws MemoryError */
+  begin(rows: number): void {
+    if (!Number.isSafeInteger(rows) || rows < 1)
+      throw new ArgumentError(`begin: rows must be a positive integer, got ${rows}`);
+    if (this.#rows !== 0) throw new ArgumentError('begin: end() the tokens begun before');
+    const from = this.#length;
+    const heap = this.#device.heap;
+    for (const group of this.#groups) {
+      group.table.add(Math.floor(from / BLOCK_SIDE), Math.ceil((from + rows) / BLOCK_SIDE));
+      const size = { queries: rows, keys: from + rows, heads: group.heads };
+      const page = (block: number) => group.table.page(block);
+      group.mask = placeMask(heap, compileMask(group.pattern, size), page);
+      if (group.sinkPattern) group.sinkMask = placeMask(heap, compileMask(group.sinkPattern, size), page);
+    }
+    for (const layer of this.#layers) this.#provide(layer);
+    this.#rows = rows;
+  }
+
+  /** Adds this layer's keys and values and computes its attention over all that its pattern allows. */
+  async attend(index: number, attention: CacheAttention): Promise<void> {
+    const layer = this.#layers[index];
+    if (!layer) throw new ArgumentError(`attend: layer ${index} of ${this.#layers.length}`);
+    const { heads, keyValueHeads, queryWidth, valueWidth } = layer.settings;
+    const rows = this.#rows;
+    if (rows === 0) throw new ArgumentError('attend: call begin() first');
+    check('q', attention.q, rows, heads * queryWidth);
+    check('k', attention.k, rows, keyValueHeads * queryWidth);
+    check('v', attention.v, rows, keyValueHeads * valueWidth);
+    check('output', attention.output, rows, heads * valueWidth);
+    this.#append(layer, attention.k, layer.keys, keyValueHeads * queryWidth);
+    this.#append(layer, attention.v, layer.values, keyValueHeads * valueWidth);
+    const { mask, sinkMask } = layer.group;
+    if (!mask) throw new ArgumentError('attend: call begin() first');
+    const heap = this.#device.heap;
+    const borrowed: number[] = [];
+    const borrow = (length: number) => {
+      const address = heap.allocate(4 * length);
+      borrowed.push(address);
+      return address;
+    };
+    const put = (array: Float32Array) => {
+      const known = heap.addressOf(array);
+      if (known !== undefined) return known;
+      const address = borrow(array.length);
+      heap.floats(address, array.length).set(array);
+      return address;
+    };
+    try {
+      const place = (address: number, width: number, count: number) => ({
+        address,
+        batch: 0,
+        head: 4 * width,
+        row: 4 * width * count,
+      });
+      const known = heap.addressOf(attention.output);
+      const output = known ?? borrow(attention.output.length);
+      let second: { address: number; mask: PlacedMask } | undefined;
+      if (sinkMask) {
+        if (!attention.sinkQuery) throw new ArgumentError('attend: a layer with a sinkPattern needs sinkQuery');
+        check('sinkQuery', attention.sinkQuery, rows, heads * queryWidth);
+        second = { address: put(attention.sinkQuery), mask: sinkMask };
+      }
+      await this.#device.run(
+        {
+          batch: 1,
+          heads,
+          keyValueHeads,
+          queries: rows,
+          queryWidth,
+          valueWidth,
+          q: place(put(attention.q), queryWidth, heads),
+          k: { ...place(layer.keys, queryWidth, keyValueHeads), block: pageBytes(layer.settings, 'k') },
+          v: { ...place(layer.values, valueWidth, keyValueHeads), block: pageBytes(layer.settings, 'v') },
+          output: place(output, valueWidth, heads),
+          lse: borrow(heads * rows),
+          scale: attention.scale ?? 1 / Math.sqrt(queryWidth),
+          ...(attention.softcap === undefined ? {} : { softcap: attention.softcap }),
+          sinkLogits: attention.sinkLogits ? put(attention.sinkLogits) : 0,
+          mask,
+          ...(second ? { second } : {}),
+        },
+        attention.signal,
+      );
+      if (known === undefined) attention.output.set(heap.floats(output, attention.output.length));
+    } finally {
+      for (const address of borrowed) heap.free(address);
+    }
+  }
+
+  /** The begun tokens are read: moves on, and drops the pages that no later query can see. */
+  end(): void {
+    this.#length += this.#rows;
+    this.#rows = 0;
+    this.#freeMasks();
+    for (const { table, pattern, sinkPattern, heads } of this.#groups) {
+      table.drop((block) => {
+        const [start, end] = [block * BLOCK_SIDE, (block + 1) * BLOCK_SIDE];
+        // The page that is still being filled stays.
+        if (end > this.#length) return false;
+        const seen = visibleLater(pattern, heads, start, end, this.#length);
+        return !seen && !(sinkPattern && visibleLater(sinkPattern, heads, start, end, this.#length));
+      });
+    }
+  }
+
+  /** Takes back begin(): the begun tokens count as not read, e.g. after an attend() that was cancelled. */
+  abandon(): void {
+    this.#rows = 0;
+    this.#freeMasks();
+  }
+
+  /** Forgets everything; the memory stays reserved. */
+  clear(): void {
+    this.abandon();
+    this.#length = 0;
+    for (const { table } of this.#groups) table.drop(() => true);
+  }
+
+  /** Gives the memory back to the device. */
+  dispose(): void {
+    this.clear();
+    for (const layer of this.#layers) {
+      if (layer.pages === 0) continue;
+      this.#device.heap.free(layer.keys);
+      this.#device.heap.free(layer.values);
+      layer.pages = 0;
+    }
+  }
+
+  #freeMasks(): void {
+    for (const group of this.#groups) {
+      if (group.mask) this.#device.heap.free(group.mask.address);
+      if (group.sinkMask) this.#device.heap.free(group.sinkMask.address);
+      group.mask = undefined;
+      group.sinkMask = undefined;
+    }
+  }
+
+  /** Grows a layer's pages by a quarter where its table has more than fit. */
+  #provide(layer: Layer): void {
+    const needed = layer.group.table.capacity;
+    if (needed <= layer.pages) return;
+    const pages = layer.pages === 0 ? needed : Math.max(needed, Math.ceil(layer.pages * 1.25));
+    const heap = this.#device.heap;
+    for (const kind of ['keys', 'values'] as const) {
+      const bytes = pageBytes(layer.settings, kind === 'keys' ? 'k' : 'v');
+      const address = heap.allocate(pages * bytes);
+      if (layer.pages > 0) {
+        const old = heap.floats(layer[kind], (layer.pages * bytes) / 4);
+        heap.floats(address, old.length).set(old);
+        heap.free(layer[kind]);
+      }
+      layer[kind] = address;
+    }
+    layer.pages = pages;
+  }
+
+  #append(layer: Layer, rows: Float32Array, address: number, width: number): void {
+    const memory = this.#device.heap.float32;
+    let row = 0;
+    while (row < this.#rows) {
+      const position = this.#length + row;
+      const within = position % BLOCK_SIDE;
+      const count = Math.min(this.#rows - row, BLOCK_SIDE - within);
+      const page = layer.group.table.page(Math.floor(position / BLOCK_SIDE));
+      memory.set(rows.subarray(row * width, (row + count) * width), address / 4 + (page * BLOCK_SIDE + within) * width);
+      row += count;
+    }
+  }
+}
+
+function pageBytes(layer: CacheLayer, kind: 'k' | 'v'): number {
+  return 4 * BLOCK_SIDE * layer.keyValueHeads * (kind === 'k' ? layer.queryWidth : layer.valueWidth);
+}
+
+function check(name: string, array: Float32Array, rows: number, width: number): void {
+  if (array.length !== rows * width)
+    throw new ArgumentError(`attend: ${name} has ${array.length} numbers, [${rows}, ${width}] needs ${rows * width}`);
+}
