@@ -1,0 +1,127 @@
+import { popcount } from './bitmap.ts';
+import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, FULL_BLOCK } from './block-mask.ts';
+import { rowsOfHead } from './read.ts';
+import { countBitmaps } from './statistics.ts';
+
+/** A mask seen through a grid of cells, for drawing. */
+export interface CellGrid {
+  readonly rows: number;
+  readonly columns: number;
+  /** Allowed pairs over pairs of each cell [rows, columns], exact: 0 means none, 1 all. */
+  readonly density: Float64Array;
+  /** Tokens at which cells begin: cell row r covers queries rowEdge[r] .. rowEdge[r + 1]. */
+  readonly rowEdge: Float64Array;
+  readonly columnEdge: Float64Array;
+}
+
+/**
+ * Divides the N x M pairs of one head into rows x columns cells (at most one per pair) of nearly equal size and counts the
+ * allowed pairs in each. Time proportional to kept blocks plus cells.
+ */
+export function cellGrid(mask: BlockMask, head: number, rows: number, columns: number): CellGrid {
+  return gridFromEdges(mask, head, evenEdges(mask.queries, rows), evenEdges(mask.keys, columns));
+}
+
+/** As cellGrid, with cells of `side` x `side` tokens, those at the end cut short. */
+export function squareGrid(mask: BlockMask, head: number, side: number): CellGrid {
+  return gridFromEdges(mask, head, stepEdges(mask.queries, side), stepEdges(mask.keys, side));
+}
+
+function evenEdges(length: number, cells: number): Float64Array {
+  const count = Math.max(0, Math.min(length, cells));
+  return Float64Array.from({ length: count + 1 }, (_, i) => (count === 0 ? 0 : Math.floor((i * length) / count)));
+}
+
+function stepEdges(length: number, side: number): Float64Array {
+  return Float64Array.from({ length: Math.ceil(length / side) + 1 }, (_, i) => Math.min(length, i * side));
+}
+
+function gridFromEdges(mask: BlockMask, head: number, rowEdge: Float64Array, columnEdge: Float64Array): CellGrid {
+  const { rowStart, column, bitmap } = rowsOfHead(mask, head);
+  const rows = rowEdge.length - 1;
+  const columns = columnEdge.length - 1;
+  const density = new Float64Array(rows * columns);
+  const pairsOfBitmap = countBitmaps(mask.bitmaps);
+  let top = 0;
+  for (let i = 0; i + 1 < rowStart.length; i++) {
+    const q0 = i * BLOCK_SIDE;
+    const q1 = Math.min(mask.queries, q0 + BLOCK_SIDE);
+    while (at(rowEdge, top + 1) <= q0) top++;
+    let left = 0;
+    for (let e = rowStart[i] ?? 0; e < (rowStart[i + 1] ?? 0); e++) {
+      const k0 = (column[e] ?? 0) * BLOCK_SIDE;
+      const k1 = Math.min(mask.keys, k0 + BLOCK_SIDE);
+      left = cellOf(columnEdge, k0, left);
+      const index = bitmap[e] ?? FULL_BLOCK;
+      const isInOneCell = at(rowEdge, top + 1) >= q1 && at(columnEdge, left + 1) >= k1;
+      if (isInOneCell && index !== FULL_BLOCK) {
+        add(density, top * columns + left, pairsOfBitmap[index] ?? 0);
+        continue;
+      }
+      for (let r = top; r < rows && at(rowEdge, r) < q1; r++) {
+        const first = Math.max(q0, at(rowEdge, r)) - q0;
+        const last = Math.min(q1, at(rowEdge, r + 1)) - q0;
+        for (let c = left; c < columns && at(columnEdge, c) < k1; c++) {
+          const low = Math.max(k0, at(columnEdge, c)) - k0;
+          const high = Math.min(k1, at(columnEdge, c + 1)) - k0;
+          const pairs =
+            index === FULL_BLOCK
+              ? (last - first) * (high - low)
+              : countRectangle(mask.bitmaps, index * BITMAP_WORDS, first, last, low, high);
+          add(density, r * columns + c, pairs);
+        }
+      }
+    }
+  }
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) {
+      const area = (at(rowEdge, r + 1) - at(rowEdge, r)) * (at(columnEdge, c + 1) - at(columnEdge, c));
+      density[r * columns + c] = (density[r * columns + c] ?? 0) / area;
+    }
+  }
+  return { rows, columns, density, rowEdge, columnEdge };
+}
+
+/** The cell that holds token `token`, by bisection from cell `from` on. */
+function cellOf(edge: Float64Array, token: number, from: number): number {
+  let low = from;
+  let high = edge.length - 2;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (at(edge, middle) <= token) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Set bits of a bitmap in rows [first, last) and columns [low, high). */
+function countRectangle(
+  words: Uint32Array,
+  start: number,
+  first: number,
+  last: number,
+  low: number,
+  high: number,
+): number {
+  const masks = [columnMask(low, high), columnMask(low - 32, high - 32)];
+  let count = 0;
+  for (let row = first; row < last; row++) {
+    count += popcount((words[start + row * 2] ?? 0) & (masks[0] ?? 0));
+    count += popcount((words[start + row * 2 + 1] ?? 0) & (masks[1] ?? 0));
+  }
+  return count;
+}
+
+function columnMask(low: number, high: number): number {
+  const first = Math.max(0, low);
+  const last = Math.min(32, high);
+  return first >= last ? 0 : (0xffffffff >>> (32 - last)) & (0xffffffff << first);
+}
+
+function add(sums: Float64Array, index: number, value: number): void {
+  sums[index] = (sums[index] ?? 0) + value;
+}
+
+function at(edge: Float64Array, index: number): number {
+  return edge[index] ?? Infinity;
+}

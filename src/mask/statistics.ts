@@ -1,0 +1,85 @@
+import { popcount } from './bitmap.ts';
+import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } from './block-mask.ts';
+
+/** What a mask keeps and costs. Counts are exact up to 2^53. */
+export interface MaskStatistics {
+  /** Allowed pairs of each head [H], and of all heads. */
+  readonly pairsPerHead: readonly number[];
+  readonly pairs: number;
+  /** Blocks of all heads. Empty ones are not stored; `total` is all blocks that N x M has, times H. */
+  readonly blocks: { readonly full: number; readonly partial: number; readonly empty: number; readonly total: number };
+  /** Pairs in kept blocks, whether allowed or not, up to the lengths: what a kernel that works by blocks computes. */
+  readonly computedPairs: number;
+  /** `pairs` over N M H, and over the pairs with k <= q (may exceed 1); 0 where there is no pair at all. */
+  readonly density: number;
+  readonly densityOfCausal: number;
+  /** Memory of the mask's arrays. */
+  readonly bytes: number;
+}
+
+/** Counts pairs and blocks, in time proportional to the kept blocks. */
+export function statistics(mask: BlockMask): MaskStatistics {
+  const { queries, keys, heads, queryOffset, headRows, rows, bitmaps } = mask;
+  const pairsOfBitmap = countBitmaps(bitmaps);
+  const counts = rows.map((own) => countRows(mask, own, pairsOfBitmap));
+  const perHead = Array.from(headRows, (index) => counts[index] ?? { pairs: 0, full: 0, kept: 0, computed: 0 });
+  const sum = (field: 'pairs' | 'full' | 'kept' | 'computed'): number =>
+    perHead.reduce((total, count) => total + count[field], 0);
+  const total = Math.ceil(queries / BLOCK_SIDE) * Math.ceil(keys / BLOCK_SIDE) * heads;
+  const pairs = sum('pairs');
+  const kept = sum('kept');
+  const full = sum('full');
+  const arrays = [headRows, bitmaps, ...rows.flatMap((own) => [own.rowStart, own.column, own.bitmap])];
+  return {
+    pairsPerHead: perHead.map((count) => count.pairs),
+    pairs,
+    blocks: { full, partial: kept - full, empty: total - kept, total },
+    computedPairs: sum('computed'),
+    density: ratio(pairs, queries * keys * heads),
+    densityOfCausal: ratio(pairs, causalPairs(queries, keys, queryOffset) * heads),
+    bytes: arrays.reduce((bytes, array) => bytes + array.byteLength, 0),
+  };
+}
+
+/** Number of pairs of each distinct bitmap. */
+export function countBitmaps(bitmaps: Uint32Array): Uint16Array {
+  const counts = new Uint16Array(bitmaps.length / BITMAP_WORDS);
+  for (const [i, word] of bitmaps.entries()) {
+    const b = Math.floor(i / BITMAP_WORDS);
+    counts[b] = (counts[b] ?? 0) + popcount(word);
+  }
+  return counts;
+}
+
+function countRows(
+  mask: BlockMask,
+  rows: BlockRows,
+  pairsOfBitmap: Uint16Array,
+): { pairs: number; full: number; kept: number; computed: number } {
+  const { rowStart, column, bitmap } = rows;
+  let pairs = 0;
+  let full = 0;
+  let computed = 0;
+  for (let i = 0; i + 1 < rowStart.length; i++) {
+    const height = Math.min(BLOCK_SIDE, mask.queries - i * BLOCK_SIDE);
+    for (let e = rowStart[i] ?? 0; e < (rowStart[i + 1] ?? 0); e++) {
+      const index = bitmap[e] ?? FULL_BLOCK;
+      if (index === FULL_BLOCK) full++;
+      pairs += index === FULL_BLOCK ? BLOCK_SIDE * BLOCK_SIDE : (pairsOfBitmap[index] ?? 0);
+      computed += height * Math.min(BLOCK_SIDE, mask.keys - (column[e] ?? 0) * BLOCK_SIDE);
+    }
+  }
+  return { pairs, full, kept: column.length, computed };
+}
+
+/** Pairs with k <= q: the sum over rows r of r + offset + 1, held between 0 and the number of keys. */
+function causalPairs(queries: number, keys: number, offset: number): number {
+  const first = Math.min(queries, Math.max(0, -offset));
+  const saturated = Math.min(queries, Math.max(first, keys - 1 - offset));
+  const growing = saturated - first;
+  return (growing * (first + saturated + 1 + 2 * offset)) / 2 + (queries - saturated) * keys;
+}
+
+function ratio(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}
