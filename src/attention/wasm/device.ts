@@ -15,10 +15,9 @@ export interface DeviceOptions {
   readonly threads?: number;
   /** Which build of the kernels; default: the fastest that runs here. */
   readonly build?: Build;
+  /** Arrays that do not lie in the kernels' memory are copied as a whole up to this many bytes, else one key/value head at a time. Default 1 GiB. */
+  readonly copyBytes?: number;
 }
-
-/** Data beyond this many bytes is streamed one key/value head at a time instead of copied as a whole. */
-const COPY_LIMIT = 2 ** 30;
 
 /** WebAssembly kernels on threads that start once. Ends with dispose(). */
 export class WasmDevice implements AsyncDisposable {
@@ -26,12 +25,14 @@ export class WasmDevice implements AsyncDisposable {
   readonly threads: number;
   readonly heap: Heap;
   readonly #pool: Pool;
+  readonly #copyBytes: number;
   readonly #masks = new WeakMap<BlockMask, PlacedMask>();
   readonly #unused: number[] = [];
   readonly #forgotten = new FinalizationRegistry<number>((address) => this.#unused.push(address));
   #disposed = false;
 
-  private constructor(build: Build, heap: Heap, pool: Pool) {
+  private constructor(build: Build, heap: Heap, pool: Pool, copyBytes: number) {
+    this.#copyBytes = copyBytes;
     this.build = build;
     this.heap = heap;
     this.#pool = pool;
@@ -39,7 +40,7 @@ export class WasmDevice implements AsyncDisposable {
   }
 
   /** @throws DeviceError where the engine lacks SIMD, or the kernels cannot be loaded. */
-  static async create({ threads, build }: DeviceOptions = {}): Promise<WasmDevice> {
+  static async create({ threads, build, copyBytes = 2 ** 30 }: DeviceOptions = {}): Promise<WasmDevice> {
     if (!hasSimd()) throw new DeviceError('this JavaScript engine has no WebAssembly SIMD, which the kernels need');
     if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1))
       throw new ArgumentError(`createDevice: threads must be a positive integer, got ${threads}`);
@@ -50,7 +51,7 @@ export class WasmDevice implements AsyncDisposable {
     const heap = new Heap();
     const chosen = await chooseBuild(platform, heap, build ? [build] : candidates);
     const pool = await Pool.start(platform, heap, chosen.module, threads ?? platform.cores);
-    return new WasmDevice(chosen.build, heap, pool);
+    return new WasmDevice(chosen.build, heap, pool, copyBytes);
   }
 
   /**
@@ -106,7 +107,7 @@ export class WasmDevice implements AsyncDisposable {
     const { batch, keyValueHeads } = problem;
     const copied = [q, k, v, output].filter(({ data }) => this.heap.addressOf(data) === undefined);
     const bytes = copied.reduce((sum, { data }) => sum + data.byteLength, 0) + lse.byteLength;
-    const parts = bytes > COPY_LIMIT ? batch * keyValueHeads : 1;
+    const parts = bytes > this.#copyBytes ? batch * keyValueHeads : 1;
     const mask = this.#placed(problem.mask);
     const perPart = bytes / parts;
     if (perPart > this.heap.available) {

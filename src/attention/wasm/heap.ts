@@ -25,7 +25,6 @@ export class Heap {
     this.memory = new WebAssembly.Memory({ initial: 16, maximum: MAXIMUM_PAGES, shared: true });
     this.#end = 16 * PAGE;
     this.#gaps.push({ start: ALIGNMENT, end: this.#end - SLACK });
-    this.#note();
   }
 
   /** Bytes in use. */
@@ -80,17 +79,17 @@ export class Heap {
 
   /** A view of `length` floats; views made before a growth stay valid. */
   floats(address: number, length: number): Float32Array<ArrayBufferLike> {
-    return new Float32Array(this.memory.buffer, address, length);
+    return new Float32Array(this.#buffer(), address, length);
   }
 
   words(address: number, length: number): Uint32Array<ArrayBufferLike> {
-    return new Uint32Array(this.memory.buffer, address, length);
+    return new Uint32Array(this.#buffer(), address, length);
   }
 
   /** All of the memory as floats, for copies by index. */
   get float32(): Float32Array<ArrayBufferLike> {
-    if (!this.#float32 || this.#float32.buffer !== this.memory.buffer)
-      this.#float32 = new Float32Array(this.memory.buffer);
+    const buffer = this.#buffer();
+    if (this.#float32?.buffer !== buffer) this.#float32 = new Float32Array(buffer);
     return this.#float32;
   }
 
@@ -118,10 +117,12 @@ export class Heap {
     this.#end += pages * PAGE;
     if (last && last.end === start) last.end = this.#end - SLACK;
     else this.#gaps.push({ start, end: this.#end - SLACK });
-    this.#note();
   }
 
-  #note(): void {
-    this.#buffers.add(this.memory.buffer);
+  /** Engines replace the object that stands for a shared memory when it grows, some a while later; each that was used is ours. */
+  #buffer(): ArrayBufferLike {
+    const { buffer } = this.memory;
+    this.#buffers.add(buffer);
+    return buffer;
   }
 }

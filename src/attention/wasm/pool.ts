@@ -120,7 +120,7 @@ export class Pool {
     let sliceEnd = performance.now() + SLICE_MILLISECONDS;
     for (;;) {
       const before = performance.now();
-      if (work(job, scratch, most) === 0) return;
+      if (this.#takeTasks(work, job, scratch, most) === 0) return;
       const now = performance.now();
       if (now - before < SLICE_MILLISECONDS / 4) most *= 2;
       if (now > sliceEnd) {
@@ -128,6 +128,16 @@ export class Pool {
         if (this.#failure) throw this.#failure;
         sliceEnd = performance.now() + SLICE_MILLISECONDS;
       }
+    }
+  }
+
+  /** A trap in the kernel leaves the job half done, whichever thread it happens in: the device has failed. */
+  #takeTasks(work: Work, job: number, scratch: number, most: number): number {
+    try {
+      return work(job, scratch, most);
+    } catch (cause) {
+      this.#fail(new DeviceError(`the attention kernel failed: ${cause}`, { cause }));
+      throw this.#failure;
     }
   }
 
