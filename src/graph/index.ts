@@ -7,6 +7,7 @@ export { type LinearOptions, linear } from './linear.ts';
 export { addRmsNorm, layerNorm, type NormOptions, rmsNorm } from './normalization.ts';
 export { type WriteOptions, writeOnnx } from './onnx-writer.ts';
 export { createNodeBackend, type NodeBackendOptions } from './onnxruntime-node-backend.ts';
+export { createWebBackend, type WebBackendOptions } from './onnxruntime-web-backend.ts';
 export * from './operators.ts';
 export { partition, type Stage } from './partition.ts';
 export type {
