@@ -148,14 +148,14 @@ export class Pool {
       if (Atomics.load(control, PENDING) === 0) return;
     } while (this.#work && performance.now() < until);
     if (this.#failure) throw this.#failure;
-    const done = new Promise<void>((resolve, reject) => {
-      this.#wake = { resolve, reject };
-    });
+    // Before the counter is looked at again, so that a last worker that still sees 0 here is seen there.
     Atomics.store(control, WAITING, 1);
     if (Atomics.load(control, PENDING) === 0) return;
     for (const worker of this.#workers) worker.hold(true);
     try {
-      await done;
+      await new Promise<void>((resolve, reject) => {
+        this.#wake = { resolve, reject };
+      });
     } finally {
       this.#wake = undefined;
       for (const worker of this.#workers) worker.hold(false);
