@@ -18,7 +18,7 @@ class Bytes {
     return this.integer(value, 8);
   }
   raw(bytes: Iterable<number>): this {
-    this.#bytes.push(...bytes);
+    for (const byte of bytes) this.#bytes.push(byte);
     return this;
   }
   string(text: string): this {

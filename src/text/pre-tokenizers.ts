@@ -63,8 +63,9 @@ export function subSteps(step: Step): Step[] {
 /** The library knows the behaviours Removed and Isolated; the others are the same as Isolated for a larger match. */
 function correctSplit(step: Step): Step {
   const behavior = String(step.behavior ?? 'Isolated').toLowerCase();
-  if (behavior === 'removed') return step;
   const expression = expressionOf(step);
+  // As an expression, because for a "String" the library keeps what it should remove.
+  if (behavior === 'removed') return { ...step, pattern: { Regex: expression } };
   if (behavior === 'isolated') return isolate(expression);
   if (step.invert !== true) {
     if (behavior === 'contiguous') return isolate(`(?:${expression})+`);
