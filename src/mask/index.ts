@@ -1,3 +1,9 @@
 export { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } from './block-mask.ts';
 export { type CompileOptions, compileMask } from './compile.ts';
+export { type CellGrid, cellGrid, squareGrid } from './density.ts';
+export { drawPng } from './draw-png.ts';
+export { drawSvg } from './draw-svg.ts';
+export { drawText } from './draw-text.ts';
 export { findBlock, isAllowed, MAX_DENSE_PAIRS, rowsOfHead, toDense } from './read.ts';
+export { type MaskStatistics, statistics } from './statistics.ts';
+export { type BlockColumns, transpose } from './transpose.ts';
