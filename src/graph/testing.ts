@@ -1,4 +1,7 @@
 import { expect } from 'vitest';
+import type { DenseBackend, HostTensor } from './backend.ts';
+import { GraphBuilder } from './builder.ts';
+import { ROWS, type Value } from './ir.ts';
 
 /** Numbers in -1..1 that are the same on every run (mulberry32). */
 export function random(length: number, seed: number): Float32Array {
@@ -26,4 +29,34 @@ export function allClose(actual: ArrayLike<number>, expected: ArrayLike<number>,
     if (Number.isNaN(actual[i])) worst = Number.NaN;
   }
   expect(worst).toBeLessThanOrEqual(tolerance * scale);
+}
+
+/**
+ * Runs a graph of one output on float32 inputs with `rows` rows each, given by name. `make` builds it from the inputs' values.
+ */
+export async function evaluate<Name extends string>(
+  backend: DenseBackend,
+  rows: number,
+  inputs: Readonly<Record<Name, Float32Array>>,
+  make: (graph: GraphBuilder, values: Record<Name, Value>) => Value,
+): Promise<Float32Array> {
+  const graph = new GraphBuilder('test');
+  const feeds: Record<string, HostTensor> = {};
+  const values = {} as Record<Name, Value>;
+  for (const name of Object.keys(inputs) as Name[]) {
+    const data = inputs[name];
+    const columns = data.length / rows;
+    values[name] = graph.input(name, 'float32', [ROWS, columns]);
+    feeds[name] = { type: 'float32', data, shape: [rows, columns] };
+  }
+  const output = graph.output(make(graph, values), 'output');
+  const shape = output.shape.map((dimension) => (typeof dimension === 'string' ? rows : dimension));
+  const data = new Float32Array(shape.reduce((product, dimension) => product * dimension, 1));
+  const session = await backend.compile(graph.build());
+  try {
+    await session.run(feeds, { output: { type: 'float32', data, shape } });
+  } finally {
+    await session.release();
+  }
+  return data;
 }
