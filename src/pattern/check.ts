@@ -50,8 +50,7 @@ function checkParts(pattern: Pattern, path: string, depth: number, perHead: bool
       checkInteger(name('count'), pattern.count);
       return;
     case 'global':
-      checkList(name('positions'), pattern.positions);
-      for (const [i, position] of pattern.positions.entries()) checkInteger(`${name('positions')}[${i}]`, position);
+      checkPositions(name('positions'), pattern.positions);
       checkDirection(name('direction'), pattern.direction);
       return;
     case 'union':
@@ -91,6 +90,12 @@ export function checkList(name: string, value: unknown, least = 0): void {
   if (!Array.isArray(value) || value.length < least) {
     throw new PatternError(`${name} is ${show(value)}; it must be a list${least > 0 ? ` of at least ${least}` : ''}`);
   }
+}
+
+export function checkPositions(name: string, positions: readonly number[]): void {
+  checkList(name, positions);
+  const bad = positions.findIndex((position) => !Number.isSafeInteger(position) || position < 0);
+  if (bad >= 0) checkInteger(`${name}[${bad}]`, positions[bad]);
 }
 
 export function checkSize(depth: number, parts: number): void {

@@ -1,5 +1,5 @@
 import { PatternError } from '../errors.ts';
-import { checkDirection, checkInteger, checkList, checkPattern, show } from './check.ts';
+import { checkDirection, checkInteger, checkList, checkPattern, checkPositions, show } from './check.ts';
 import type { Causal, Dense, Global, Pattern, PerHead, Sinks, Window } from './pattern.ts';
 
 /** Every pair. */
@@ -47,8 +47,7 @@ export function globalTokens(options: {
   direction?: 'both' | 'keys' | 'queries';
 }): Global {
   const { positions, direction } = options;
-  checkList('globalTokens positions', positions);
-  for (const [i, position] of positions.entries()) checkInteger(`globalTokens positions[${i}]`, position);
+  checkPositions('globalTokens positions', positions);
   checkDirection('globalTokens direction', direction);
   const copy = [...positions];
   return direction === undefined ? { kind: 'global', positions: copy } : { kind: 'global', positions: copy, direction };
