@@ -1,8 +1,9 @@
-/** Tokenizers from Hugging Face's tokenizer.json, run by `@huggingface/tokenizers` with the corrections of pre-tokenizers.ts. */
+/** Tokenizers from Hugging Face's tokenizer.json, run by `@huggingface/tokenizers` with the corrections of normalizers.ts and pre-tokenizers.ts. */
 import { Tokenizer as Library } from '@huggingface/tokenizers';
 import { TextError } from '../errors.ts';
 import { tokenBytes } from './byte-level.ts';
 import { isObject, type JsonObject, readDefinition, type Step, type TokenizerDefinition } from './definition.ts';
+import { correctNormalizer } from './normalizers.ts';
 import { canCut, cut } from './pieces.ts';
 import { correctPreTokenizer } from './pre-tokenizers.ts';
 import { byteStreamDecoder, windowStreamDecoder } from './stream-decoder.ts';
@@ -21,8 +22,12 @@ export function tokenizerFromJson(
   if (!isObject(tokenizerConfig)) throw new TextError(`${source}: tokenizer_config.json must be an object`);
   const definition = readDefinition(tokenizerJson, source);
   try {
-    const { pre_tokenizer: step } = definition;
-    const corrected = { ...definition, pre_tokenizer: step === null ? null : correctPreTokenizer(step) };
+    const { normalizer, pre_tokenizer } = definition;
+    const corrected = {
+      ...definition,
+      normalizer: normalizer && correctNormalizer(normalizer),
+      pre_tokenizer: pre_tokenizer && correctPreTokenizer(pre_tokenizer),
+    };
     return new LibraryTokenizer(corrected, tokenizerConfig, source);
   } catch (cause) {
     throw new TextError(`${source}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });

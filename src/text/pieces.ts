@@ -1,12 +1,10 @@
 /** Encoding a long text piece by piece, where the tokenizer's parts prove that the ids are the same. */
-import type { AddedToken, JsonObject, Step, TokenizerDefinition } from './definition.ts';
+import type { AddedToken, JsonObject, TokenizerDefinition } from './definition.ts';
+import { isLocal } from './normalizers.ts';
 import { breaksAfterLetters } from './pre-tokenizers.ts';
 
 /** UTF-16 units in a piece, before it is extended to the next place to cut. */
 const PIECE = 1 << 16;
-
-/** Normalizers that change no text across a cut between an ASCII letter and ASCII white space. */
-const LOCAL_NORMALIZERS: ReadonlySet<string> = new Set(['NFC', 'NFD', 'Lowercase', 'BertNormalizer']);
 
 /** Whether a text may be cut after an ASCII letter that white space follows, and the parts encoded on their own. */
 export function canCut(definition: TokenizerDefinition, config: JsonObject): boolean {
@@ -18,10 +16,6 @@ export function canCut(definition: TokenizerDefinition, config: JsonObject): boo
     config.remove_space !== true &&
     config.do_lowercase_and_remove_accent !== true
   );
-}
-
-function isLocal(normalizer: Step): boolean {
-  return LOCAL_NORMALIZERS.has(normalizer.type);
 }
 
 /** A cut must not fall inside an added token, or between one and white space that it swallows. */
