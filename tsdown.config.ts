@@ -1,7 +1,7 @@
 import { existsSync, globSync } from 'node:fs';
 import { defineConfig } from 'tsdown';
 
-/** Files that something outside the package names: its `exports`, its bin, and the worker that a URL starts. */
+/** Files that something names from outside: the package's exports and bin, the worker and the process that a URL starts. */
 const faces = [
   'src/index.ts',
   'src/pattern/index.ts',
@@ -14,6 +14,7 @@ const faces = [
   'src/model/index.ts',
   'src/task/index.ts',
   'src/cli/main.ts',
+  'src/cli/bench/peak-memory-process.ts',
   ...globSync('src/*/node.ts'),
 ];
 

@@ -4,8 +4,14 @@ import type { CommandContext } from './context.ts';
 /** A command's work. The frame reports what it throws and turns it into the exit code. */
 export type Run<Options extends OptionValues> = (options: Options, context: CommandContext) => Promise<void>;
 
-/** Puts a command's work behind its options: errors, Ctrl-C, --json and the exit code are the frame's. */
-export type Start = <Options extends OptionValues>(run: Run<Options>) => (this: Command) => Promise<void>;
+/**
+ * Puts a command's work behind its options: errors, Ctrl-C, --json and the exit code are the frame's. `needed` are the options
+ * that must be given. (Commander's requiredOption complains of them before it looks for a misspelt one.)
+ */
+export type Start = <Options extends OptionValues>(
+  run: Run<Options>,
+  needed?: readonly (keyof Options & string)[],
+) => (this: Command) => Promise<void>;
 
 /** Adds one command to the program. */
 export type Register = (program: Command, start: Start) => void;
@@ -32,6 +38,16 @@ export function addCommand(
 
 export function formatExamples(examples: readonly Example[]): string {
   return `Examples:\n${examples.map(({ does, command }) => `  # ${does}\n  ${command}`).join('\n\n')}`;
+}
+
+/** Ends the command with a usage error where one of the options is missing. */
+export function checkNeeded(command: Command, needed: readonly string[]): void {
+  const options: OptionValues = command.opts();
+  for (const name of needed) {
+    if (options[name] !== undefined) continue;
+    const flags = command.options.find((option) => option.attributeName() === name)?.flags ?? name;
+    command.error(`error: option '${flags}' is needed`);
+  }
 }
 
 /** Parses an option that is a whole number of at least `least`. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, type OptionValues } from 'commander';
 import { FarfieldError } from '../errors.ts';
-import { formatExamples, type Run, type Start } from './command.ts';
+import { checkNeeded, formatExamples, type Run, type Start } from './command.ts';
 import { registry } from './commands/index.ts';
 import { type CommandContext, createContext, type Streams } from './context.ts';
 import { exitCode } from './exit-code.ts';
@@ -14,8 +14,9 @@ export async function runCommandLine(
 ): Promise<number> {
   ignoreClosedPipe();
   let code: number = exitCode.success;
-  const start: Start = <Options extends OptionValues>(run: Run<Options>) =>
+  const start: Start = <Options extends OptionValues>(run: Run<Options>, needed: readonly string[] = []) =>
     async function (this: Command) {
+      checkNeeded(this, needed);
       const options = this.opts<Options & { readonly json?: boolean }>();
       code = await runCommand((context) => run(options, context), options.json === true, streams);
     };

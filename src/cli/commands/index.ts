@@ -1,5 +1,17 @@
 import type { Register } from '../command.ts';
+import { registerBenchAttention } from './bench-attention.ts';
 import { registerDoctor } from './doctor.ts';
+import { registerMask } from './mask.ts';
 
 /** Every command, in the order in which the help lists them. */
-export const registry: readonly Register[] = [registerDoctor];
+export const registry: readonly Register[] = [
+  registerMask,
+  (program, start) => {
+    const bench = program
+      .command('bench')
+      .summary('time Farfield beside others')
+      .description('Times Farfield beside others.');
+    registerBenchAttention(bench, start);
+  },
+  registerDoctor,
+];
