@@ -102,6 +102,25 @@ test('a two-layer model is cut into three dense segments and two attention nodes
   });
 });
 
+test('a reshaped input that two segments read is made in both, and dead nodes are dropped', () => {
+  const graph = new GraphBuilder('views');
+  const x = graph.input('x', 'float32', ['rows', 8]);
+  const scale = op.reshape(graph, graph.input('scale', 'float32', ['rows', 8]), [1, 'rows', 8], 'view');
+  op.relu(graph, x, 'unread');
+  const scaled = (value: op.Value) =>
+    op.reshape(graph, op.mul(graph, op.reshape(graph, value, [1, 'rows', 8]), scale), ['rows', 8]);
+  const q = scaled(x);
+  const attended = op.sparseAttention(graph, { q, k: q, v: q, heads: 1, pattern: { kind: 'causal' } });
+  graph.output(scaled(attended), 'y');
+  const dense = partition(graph.build()).flatMap((stage) => (stage.kind === 'dense' ? [stage.graph] : []));
+  expect(dense.map((segment) => segment.outputs.length)).toEqual([1, 1]);
+  for (const segment of dense) {
+    expect(segment.inputs.map((value) => value.name)).toContain('scale');
+    expect(segment.nodes.map((node) => node.name)).toContain('view');
+    expect(segment.nodes.map((node) => node.name)).not.toContain('unread');
+  }
+});
+
 test('chunks of rows, one chunk, streaming and a row at a time give the same numbers', async () => {
   const backend = await createNodeBackend({ threads: 1 });
   const progress: string[] = [];

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.ts';
-import type { AttentionNode, Graph, Initializer, Node, Value } from './ir.ts';
+import type { AttentionNode, Graph, Node, Value } from './ir.ts';
 import { isSparseAttention, readSparseAttention } from './sparse-attention.ts';
 
 /** A step of a program: a dense graph for the backend, or an attention node. */
@@ -7,24 +7,43 @@ export type Stage =
   | { readonly kind: 'dense'; readonly graph: Graph }
   | { readonly kind: 'attention'; readonly node: AttentionNode };
 
+/** Operators that rename or reshape only: made again in each segment that reads them, which then shares their input. */
+const VIEWS = new Set(['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten']);
+
 /**
  * Cuts a graph at its SparseAttention nodes into dense segments and attention nodes, in the order of execution. A node goes
  * into the first segment that has all its inputs, so that a segment holds everything between two attention nodes. A segment's
  * inputs are the values it reads from outside, its outputs the values that a later stage or the caller reads; an
- * initializer goes into every segment that reads it.
+ * initializer goes into every segment that reads it. Nodes that nothing reads are left out.
  */
 export function partition(graph: Graph): Stage[] {
   const levels = levelsOf(graph);
   const last = Math.max(0, ...levels.values());
+  const views = new Map<string, Node>();
+  for (const node of graph.nodes) {
+    if (node.domain === '' && VIEWS.has(node.operator)) for (const output of node.outputs) views.set(output, node);
+  }
+  const levelOf = (node: Node) => levels.get(node) ?? 0;
+  const attentionNodes = graph.nodes.filter(isSparseAttention).sort((a, b) => levelOf(a) - levelOf(b));
+  const needed = new Set(graph.outputs.map((output) => output.name));
   const stages: Stage[] = [];
-  let attentionIndex = 0;
-  for (let level = 0; level <= last; level++) {
-    const nodes = graph.nodes.filter((node) => levels.get(node) === level);
-    const dense = nodes.filter((node) => !isSparseAttention(node));
-    if (dense.length > 0) stages.push({ kind: 'dense', graph: segment(graph, dense, `${graph.name}/${level}`) });
-    for (const node of nodes.filter(isSparseAttention)) {
-      stages.push({ kind: 'attention', node: readSparseAttention(graph, node, attentionIndex++) });
+  for (let level = last; level >= 0; level--) {
+    const attention = attentionNodes.filter((node) => levelOf(node) === level);
+    for (const node of attention) for (const input of node.inputs) needed.add(input);
+    const members = new Set(graph.nodes.filter((node) => levelOf(node) === level && !isSparseAttention(node)));
+    for (const node of members) {
+      for (const input of node.inputs) {
+        const view = views.get(input);
+        // A set is iterated in the order of insertion, so the inputs of a view that is added here are visited too.
+        if (view !== undefined && levelOf(view) < level) members.add(view);
+      }
     }
+    const dense = segment(graph, members, needed, `${graph.name}/${level}`);
+    const found = attention.map((node) => readSparseAttention(graph, node, attentionNodes.indexOf(node)));
+    stages.unshift(
+      ...(dense === undefined ? [] : [{ kind: 'dense', graph: dense } as const]),
+      ...found.map((node) => ({ kind: 'attention', node }) as const),
+    );
   }
   return stages;
 }
@@ -50,29 +69,28 @@ function levelsOf(graph: Graph): Map<Node, number> {
   return levels;
 }
 
-function segment(graph: Graph, nodes: readonly Node[], name: string): Graph {
-  const inside = new Set(nodes.flatMap((node) => node.outputs));
-  const members = new Set(nodes);
-  const needed = new Set(graph.outputs.map((output) => output.name));
-  for (const node of graph.nodes) {
-    if (!members.has(node)) for (const input of node.inputs) needed.add(input);
+/**
+ * The members that lead to a needed value, as a graph. Adds the values that it reads from outside to `needed`; undefined where
+ * nothing is left.
+ */
+function segment(graph: Graph, members: ReadonlySet<Node>, needed: Set<string>, name: string): Graph | undefined {
+  const read = new Set<string>();
+  const nodes: Node[] = [];
+  for (const node of graph.nodes.toReversed()) {
+    if (!members.has(node) || !node.outputs.some((output) => needed.has(output) || read.has(output))) continue;
+    nodes.unshift(node);
+    for (const input of node.inputs) if (input !== '') read.add(input);
   }
-  const initializers = new Map<string, Initializer>(graph.initializers.map((each) => [each.name, each]));
-  const inputs = new Map<string, Value>();
-  const constants = new Map<string, Initializer>();
-  const values = new Map<string, Value>();
-  for (const node of nodes) {
-    for (const each of [...node.inputs, ...node.outputs]) {
-      if (each === '') continue;
-      const value = valueNamed(graph, each);
-      values.set(each, value);
-      const initializer = initializers.get(each);
-      if (initializer !== undefined) constants.set(each, initializer);
-      else if (!inside.has(each)) inputs.set(each, value);
-    }
-  }
-  const outputs = [...inside].filter((each) => each !== '' && needed.has(each)).map((each) => valueNamed(graph, each));
-  return { name, inputs: [...inputs.values()], outputs, nodes, initializers: [...constants.values()], values };
+  if (nodes.length === 0) return undefined;
+  const made = new Set(nodes.flatMap((node) => node.outputs).filter((output) => output !== ''));
+  const outputs = [...made].filter((output) => needed.has(output)).map((output) => valueNamed(graph, output));
+  for (const output of made) needed.delete(output);
+  const initializers = graph.initializers.filter((each) => read.has(each.name));
+  const constants = new Set(initializers.map((each) => each.name));
+  const inputs = [...read].filter((input) => !made.has(input) && !constants.has(input));
+  for (const input of inputs) needed.add(input);
+  const values = new Map([...read, ...made].map((each) => [each, valueNamed(graph, each)]));
+  return { name, inputs: inputs.map((input) => valueNamed(graph, input)), outputs, nodes, initializers, values };
 }
 
 function valueNamed(graph: Graph, name: string): Value {
