@@ -2,7 +2,7 @@ import type { Pattern } from '../pattern/pattern.ts';
 import { BITMAP_WORDS, BLOCK_SIDE } from './block-mask.ts';
 import { planCausal, planDense, planDilated, planGlobal, planSinks, planWindow } from './plan-leaves.ts';
 import { BLOCK_EMPTY, BLOCK_FULL, intern, MAX_IDENTITIES, type PlanContext, type PlannedPattern } from './planned.ts';
-import { emptySpans, intersectSpans, type Spans, unionSpans } from './spans.ts';
+import { complementSpans, emptySpans, intersectSpans, type Spans, unionSpans } from './spans.ts';
 
 /** Plans a pattern without perHead (see headPattern). Time proportional to its size. */
 export function planPattern(pattern: Pattern, context: PlanContext): PlannedPattern {
@@ -21,6 +21,8 @@ export function planPattern(pattern: Pattern, context: PlanContext): PlannedPatt
       return planUnion(planParts(pattern.of, context), context);
     case 'intersect':
       return planIntersect(planParts(pattern.of, context), context);
+    case 'complement':
+      return planComplement(planPattern(pattern.of, context), context);
     case 'perHead':
       throw new Error('planPattern: a perHead must be resolved by headPattern first');
   }
@@ -91,6 +93,28 @@ function planIntersect(parts: PlannedPattern[], context: PlanContext): PlannedPa
         p.paint(q0, k0, scratch);
         for (let i = 0; i < BITMAP_WORDS; i++) out[i] = (out[i] ?? 0) & (scratch[i] ?? 0);
       }
+    },
+  };
+}
+
+function planComplement(part: PlannedPattern, context: PlanContext): PlannedPattern {
+  const own = emptySpans();
+  const ids = new Map<number, number>();
+  return {
+    low: () => 0,
+    high: () => context.keys - 1,
+    spans(first, last, from, to, out) {
+      part.spans(first, last, from, to, own);
+      complementSpans(own, from, to, out);
+    },
+    identify(q0, k0) {
+      const identity = part.identify(q0, k0);
+      if (identity === BLOCK_EMPTY) return BLOCK_FULL;
+      return identity === BLOCK_FULL ? BLOCK_EMPTY : intern(ids, identity, context);
+    },
+    paint(q0, k0, out) {
+      part.paint(q0, k0, out);
+      for (let i = 0; i < BITMAP_WORDS; i++) out[i] = ~(out[i] ?? 0);
     },
   };
 }

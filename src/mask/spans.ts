@@ -96,3 +96,18 @@ export function intersectSpans(a: Spans, b: Spans, out: Spans): void {
     if (bEnd <= aEnd) j += 3;
   }
 }
+
+/** The blocks among [from, to) that are not full in `a`; full where `a` has none. `out` is overwritten and must not be `a`. */
+export function complementSpans(a: Spans, from: number, to: number, out: Spans): void {
+  out.length = 0;
+  let position = from;
+  for (let i = 0; i < a.length; i += 3) {
+    const first = Math.max(from, a.runs[i] ?? 0);
+    const end = Math.min(to, a.runs[i + 1] ?? 0);
+    if (first >= end) continue;
+    pushSpan(out, position, first, FULL);
+    if (a.runs[i + 2] !== FULL) pushSpan(out, first, end, MAYBE);
+    position = end;
+  }
+  pushSpan(out, position, to, FULL);
+}

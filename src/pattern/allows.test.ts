@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PatternError } from '../errors.ts';
 import { allows } from './allows.ts';
-import { causal, dense, globalTokens, intersect, perHead, sinks, union, window } from './constructors.ts';
+import { causal, complement, dense, globalTokens, intersect, perHead, sinks, union, window } from './constructors.ts';
 import type { Pattern } from './pattern.ts';
 
 /** Rows of queries 0..n-1, one character per key. */
@@ -31,6 +31,7 @@ describe('allows', () => {
     expect(picture(globalTokens({ positions: [1], direction: 'queries' }), 3)).toEqual(['...', '###', '...']);
     expect(picture(union(sinks(1), window(0)), 3)).toEqual(['#..', '##.', '#.#']);
     expect(picture(intersect(causal(), window(1)), 3)).toEqual(['#..', '##.', '.##']);
+    expect(picture(intersect(causal(), complement(window(1))), 4)).toEqual(['....', '....', '#...', '##..']);
     const heads = perHead([window(0), causal()]);
     expect(picture(heads, 2, 0)).toEqual(['#.', '.#']);
     expect(picture(heads, 2, 1)).toEqual(['#.', '##']);

@@ -37,6 +37,8 @@ export function allows(pattern: Pattern, pair: Pair): boolean {
       return pattern.of.some((part) => allows(part, pair));
     case 'intersect':
       return pattern.of.every((part) => allows(part, pair));
+    case 'complement':
+      return !allows(pattern.of, pair);
     case 'perHead': {
       const part = pattern.heads[head % pattern.heads.length];
       return part !== undefined && allows(part, pair);

@@ -26,10 +26,16 @@ function tree(reach: number, maxDilation: number): fc.Arbitrary<Pattern> {
   const { pattern } = fc.letrec<{ pattern: Pattern; leaf: Pattern; inner: Pattern }>((tie) => ({
     pattern: fc.oneof({ maxDepth: 2, depthIdentifier: 'pattern' }, tie('leaf'), tie('inner')),
     leaf: arbitraryLeaf(reach, maxDilation),
-    inner: fc.record({
-      kind: fc.constantFrom('union' as const, 'intersect' as const),
-      of: fc.array(tie('pattern'), { minLength: 1, maxLength: 3, depthIdentifier: 'pattern' }),
-    }),
+    inner: fc.oneof(
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          kind: fc.constantFrom('union' as const, 'intersect' as const),
+          of: fc.array(tie('pattern'), { minLength: 1, maxLength: 3, depthIdentifier: 'pattern' }),
+        }),
+      },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant('complement' as const), of: tie('pattern') }) },
+    ),
   }));
   return pattern;
 }

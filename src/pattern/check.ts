@@ -60,6 +60,9 @@ function checkParts(pattern: Pattern, path: string, depth: number, perHead: bool
         checkParts(part, `${path === '' ? '' : `${path}.`}of[${i}]`, depth + 1, perHead, count);
       }
       return;
+    case 'complement':
+      checkParts(pattern.of, `${path === '' ? '' : `${path}.`}of`, depth + 1, perHead, count);
+      return;
     case 'perHead':
       if (perHead) throw new PatternError(`${path} is a perHead inside another perHead; give each head one pattern`);
       checkList(name('heads'), pattern.heads, 1);
@@ -75,7 +78,17 @@ function checkParts(pattern: Pattern, path: string, depth: number, perHead: bool
 }
 
 /** Every value that `kind` of a pattern can have. */
-export const PATTERN_KINDS = ['dense', 'causal', 'window', 'sinks', 'global', 'union', 'intersect', 'perHead'] as const;
+export const PATTERN_KINDS = [
+  'dense',
+  'causal',
+  'window',
+  'sinks',
+  'global',
+  'union',
+  'intersect',
+  'complement',
+  'perHead',
+] as const;
 
 /** Every value that `direction` of global tokens can have. */
 export const DIRECTIONS = ['both', 'keys', 'queries'] as const;

@@ -1,6 +1,6 @@
 import { PatternError } from '../errors.ts';
 import { checkDirection, checkInteger, checkList, checkPattern, checkPositions, show } from './check.ts';
-import type { Causal, Dense, Global, Pattern, PerHead, Sinks, Window } from './pattern.ts';
+import type { Causal, Complement, Dense, Global, Pattern, PerHead, Sinks, Window } from './pattern.ts';
 
 /** Every pair. */
 export function dense(): Dense {
@@ -61,6 +61,13 @@ export function union(...of: readonly Pattern[]): Pattern {
 /** Pairs that every part allows; of one part, that part. Throws PatternError. */
 export function intersect(...of: readonly Pattern[]): Pattern {
   return combine('intersect', of);
+}
+
+/** Pairs that `of` does not allow. Throws PatternError. */
+export function complement(of: Pattern): Complement {
+  const pattern: Complement = { kind: 'complement', of };
+  checkPattern(pattern);
+  return pattern;
 }
 
 function combine(kind: 'union' | 'intersect', of: readonly Pattern[]): Pattern {

@@ -35,6 +35,11 @@ function formatPart(pattern: Pattern): { text: string; binds: number } | undefin
       return join(pattern.of, '+', UNION);
     case 'intersect':
       return join(pattern.of, '&', INTERSECT);
+    case 'complement': {
+      const inner = formatPart(pattern.of);
+      if (inner === undefined) return undefined;
+      return { text: `!${inner.binds === ATOM ? inner.text : `(${inner.text})`}`, binds: ATOM };
+    }
     case 'perHead':
       return join(pattern.heads, '|', PER_HEAD);
   }

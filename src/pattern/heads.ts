@@ -12,6 +12,8 @@ export function headPattern(pattern: Pattern, head: number): Pattern {
       return hasPerHead(pattern)
         ? { kind: pattern.kind, of: pattern.of.map((part) => headPattern(part, head)) }
         : pattern;
+    case 'complement':
+      return hasPerHead(pattern) ? { kind: 'complement', of: headPattern(pattern.of, head) } : pattern;
     default:
       return pattern;
   }
@@ -20,6 +22,7 @@ export function headPattern(pattern: Pattern, head: number): Pattern {
 /** Whether heads can differ. */
 export function hasPerHead(pattern: Pattern): boolean {
   if (pattern.kind === 'perHead') return true;
+  if (pattern.kind === 'complement') return hasPerHead(pattern.of);
   return (pattern.kind === 'union' || pattern.kind === 'intersect') && pattern.of.some(hasPerHead);
 }
 

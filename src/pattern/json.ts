@@ -37,6 +37,7 @@ const schema: v.GenericSchema<Pattern> = v.variant(
     }),
     v.strictObject({ kind: v.literal('union'), of: parts }),
     v.strictObject({ kind: v.literal('intersect'), of: parts }),
+    v.strictObject({ kind: v.literal('complement'), of: v.lazy(() => schema) }),
     v.strictObject({ kind: v.literal('perHead'), heads: parts }),
   ],
   (issue) =>
@@ -84,6 +85,9 @@ function checkNesting(value: unknown): void {
       throw new PatternError(`pattern JSON: ${path} is a perHead inside another perHead; give each head one pattern`);
     }
     const perHead = part.perHead || kind === 'perHead';
+    if (kind === 'complement') {
+      open.push({ value: of, path: `${path === '' ? '' : `${path}.`}of`, depth: depth + 1, perHead });
+    }
     for (const [field, list] of Object.entries({ of, heads })) {
       if (!Array.isArray(list)) continue;
       checkSize(depth, seen + open.length + list.length);

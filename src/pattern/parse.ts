@@ -18,6 +18,7 @@ const WORDS = ['causal', 'dense', 'global', 'sinks', 'window'] as const;
  *     atom      = "dense" | "causal" | "sinks:" count
  *               | "window:" size [ "," right ] [ "/" dilation ]    window:256 to either side, window:256,0 back only
  *               | "global:" position { "," position } [ "/" ( "both" | "keys" | "queries" ) ]
+ *               | "!" atom                                 what the atom leaves out: causal&!window:64
  *               | "(" pattern ")"
  *
  * Spaces between tokens do not count. A text that starts with "{" is JSON. Throws PatternError that shows the place.
@@ -107,6 +108,15 @@ class Parser {
       this.#take();
       this.#depth--;
       return pattern;
+    }
+    if (this.#peek() === '!') {
+      this.#take();
+      if (++this.#depth > MAX_PATTERN_DEPTH) {
+        throw this.#error(`the pattern is nested more than ${MAX_PATTERN_DEPTH} deep`, start);
+      }
+      const of = this.#atom();
+      this.#depth--;
+      return { kind: 'complement', of };
     }
     if (++this.#parts > MAX_PATTERN_PARTS) {
       throw this.#error(`the pattern has more than ${MAX_PATTERN_PARTS} parts`, start);
@@ -200,7 +210,7 @@ class Parser {
     const known = WORDS.join(', ');
     if (word === '') {
       const found = start >= this.#text.length ? 'the text ends here' : 'unexpected character';
-      return this.#error(`${found}; expected "(" or one of ${known}`, start);
+      return this.#error(`${found}; expected "(", "!" or one of ${known}`, start);
     }
     const near = nearest(word);
     const hint = near === undefined ? '' : `; did you mean "${near}"?`;

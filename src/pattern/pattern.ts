@@ -54,10 +54,16 @@ export interface Intersect {
   readonly of: readonly Pattern[];
 }
 
+/** Pairs that the part does not allow. */
+export interface Complement {
+  readonly kind: 'complement';
+  readonly of: Pattern;
+}
+
 /** Head h uses `heads[h % heads.length]`; a list shorter than the heads repeats. Must not be nested in another perHead. */
 export interface PerHead {
   readonly kind: 'perHead';
   readonly heads: readonly Pattern[];
 }
 
-export type Pattern = Dense | Causal | Window | Sinks | Global | Union | Intersect | PerHead;
+export type Pattern = Dense | Causal | Window | Sinks | Global | Union | Intersect | Complement | PerHead;

@@ -63,6 +63,14 @@ describe('parsePattern', () => {
         of: [{ kind: 'causal' }, { kind: 'perHead', heads: [{ kind: 'dense' }, { kind: 'sinks', count: 2 }] }],
       },
     ],
+    [
+      'causal & !(window:3)',
+      {
+        kind: 'intersect',
+        of: [{ kind: 'causal' }, { kind: 'complement', of: { kind: 'window', left: 3, right: 3 } }],
+      },
+    ],
+    ['!!dense', { kind: 'complement', of: { kind: 'complement', of: { kind: 'dense' } } }],
     ['{"kind":"sinks","count":3}', { kind: 'sinks', count: 3 }],
   ];
   it.each(cases)('reads %s', (text, pattern) => {
@@ -70,7 +78,7 @@ describe('parsePattern', () => {
   });
 
   const errors: [string, RegExp][] = [
-    ['', /the text ends here; expected "\(" or one of causal, dense, global, sinks, window/],
+    ['', /the text ends here; expected "\(", "!" or one of causal, dense, global, sinks, window/],
     ['windw:3', /unknown word "windw"; did you mean "window"\? \(known: causal, dense, global, sinks, window\)/],
     ['Causal', /did you mean "causal"/],
     ['zzzzzzzz', /unknown word "zzzzzzzz" \(known/],
@@ -122,6 +130,7 @@ describe('parsePattern', () => {
       'sinks:4+window:9,0/3&causal',
       'window:1|window:2',
       '(dense+causal)+dense',
+      '!(sinks:1+window:2)&!causal',
     ]) {
       expect(formatPattern(parsePattern(text))).toBe(text);
     }
@@ -149,6 +158,7 @@ describe('parsePattern', () => {
       'keys',
       '-',
       'é',
+      '!',
     );
     const text = fc.oneof(
       fc.string(),

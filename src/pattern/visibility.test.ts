@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { allows } from './allows.ts';
 import { arbitraryPattern } from './arbitrary.ts';
-import { causal, globalTokens, intersect, perHead, sinks, union, window } from './constructors.ts';
+import { causal, complement, globalTokens, intersect, perHead, sinks, union, window } from './constructors.ts';
 import type { Pattern } from './pattern.ts';
 import { keysVisibleLater, visibleLater } from './visibility.ts';
 
@@ -29,6 +29,8 @@ function leaves(pattern: Pattern): string[] {
       return pattern.of.flatMap(leaves);
     case 'perHead':
       return pattern.heads.flatMap(leaves);
+    case 'complement':
+      return leaves(pattern.of);
     case 'window':
       return [(pattern.dilation ?? 1) > 1 ? 'dilated' : 'window'];
     case 'global':
@@ -42,6 +44,7 @@ function leaves(pattern: Pattern): string[] {
 function isExact(pattern: Pattern): boolean {
   if (pattern.kind === 'union') return pattern.of.every(isExact);
   if (pattern.kind === 'perHead') return pattern.heads.every(isExact);
+  if (pattern.kind === 'complement') return false;
   if (pattern.kind !== 'intersect') return true;
   if (!pattern.of.every(isExact)) return false;
   if (pattern.of.length === 1) return true;
@@ -105,6 +108,12 @@ describe('visibleLater and keysVisibleLater', () => {
       { start: 200, end: 201 },
       { start: 292, end: 300 },
     ]);
+  });
+
+  it('see what is left of sinks outside a window', () => {
+    const sinksOnly = intersect(causal(), sinks(4), complement(window(8)));
+    expect(keysVisibleLater(sinksOnly, 1, 100, 100)).toEqual([{ start: 0, end: 4 }]);
+    expect(keysVisibleLater(complement(complement(window(8))), 1, 100, 100)).toEqual([{ start: 92, end: 100 }]);
   });
 
   it('look at the heads there are, and no others', () => {

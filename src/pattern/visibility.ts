@@ -15,7 +15,7 @@ export interface KeyRange {
  *
  * Exact, except that an intersection keeps a key where every part has a later query that sees it, even if it is not the
  * same query. That can only happen where an intersection combines global queries, or a window with dilation above 1, with
- * a part other than dense, sinks, global keys, and (for the window) causal. Never too few keys.
+ * a part other than dense, sinks, global keys, and (for the window) causal, or a complement. Never too few keys.
  *
  * Throws PatternError for a bad pattern or a bound that is not a non-negative integer.
  */
@@ -74,9 +74,38 @@ function visible(pattern: Pattern, keys: KeyRange, fromQuery: number): KeyRange[
         (ranges, part) => common(ranges, visible(part, hull(ranges), fromQuery)),
         cut(keys, 0, Infinity),
       );
+    case 'complement':
+      return hidden(pattern.of, keys, fromQuery);
     case 'perHead':
       throw new Error('visible: a perHead must be resolved by headPattern first');
   }
+}
+
+/** The keys that some later query does not see under `pattern`: a superset for global tokens and where parts are combined. */
+function hidden(pattern: Pattern, keys: KeyRange, fromQuery: number): KeyRange[] {
+  switch (pattern.kind) {
+    case 'dense':
+      return [];
+    case 'causal':
+      return cut(keys, fromQuery + 1, Infinity);
+    case 'sinks':
+      return cut(keys, pattern.count, Infinity);
+    case 'window':
+    case 'global':
+      return cut(keys, 0, Infinity);
+    case 'union':
+      return visible({ kind: 'intersect', of: pattern.of.map(complementOf) }, keys, fromQuery);
+    case 'intersect':
+      return visible({ kind: 'union', of: pattern.of.map(complementOf) }, keys, fromQuery);
+    case 'complement':
+      return visible(pattern.of, keys, fromQuery);
+    case 'perHead':
+      throw new Error('hidden: a perHead must be resolved by headPattern first');
+  }
+}
+
+function complementOf(of: Pattern): Pattern {
+  return { kind: 'complement', of };
 }
 
 function cut(keys: KeyRange, start: number, end: number): KeyRange[] {
