@@ -1,0 +1,104 @@
+/** A decoder that reads token streams of any length. */
+import type { WasmDevice } from '../attention/index.ts';
+import { DeviceError } from '../errors.ts';
+import { dense, type Pattern } from '../pattern/index.ts';
+import type { Tokenizer } from '../text/index.ts';
+import { decoderPattern, type Positions, resolvePositions } from './decoder-pattern.ts';
+import { llamaPattern } from './llama.ts';
+import type { LlamaConfig } from './llama-config.ts';
+import type { LlamaEngine } from './llama-engine.ts';
+import { checkStreamMemory, type Machine } from './memory.ts';
+import { DEFAULT_CHUNK, TokenStream } from './token-stream.ts';
+
+export interface StreamOptions {
+  /** Which earlier tokens each token sees; always cut to the past. Default: all of them. */
+  readonly pattern?: Pattern;
+  /** Default 'auto'. */
+  readonly positions?: Positions;
+  /** Tokens that will be read at most: what 'auto' and the check of memory go by. Default: the model's context. */
+  readonly length?: number;
+  /** Tokens that pass through the layers together. Default 1024. */
+  readonly chunk?: number;
+}
+
+export interface LanguageModelParts {
+  readonly config: LlamaConfig;
+  readonly tokenizer: Tokenizer;
+  readonly engine: LlamaEngine;
+  readonly device: WasmDevice;
+  /** Bytes of the weights in memory. */
+  readonly weightBytes: number;
+  readonly machine: Machine;
+  /** Frees what the opener made beside these. */
+  readonly close: () => Promise<void>;
+}
+
+/** Weights, tokenizer and the sessions that run them. Ends with dispose(). Several streams can be open; they take turns. */
+export class LanguageModel implements AsyncDisposable {
+  readonly config: LlamaConfig;
+  readonly tokenizer: Tokenizer;
+  readonly #parts: LanguageModelParts;
+  readonly #streams = new Set<TokenStream>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  constructor(parts: LanguageModelParts) {
+    this.config = parts.config;
+    this.tokenizer = parts.tokenizer;
+    this.#parts = parts;
+  }
+
+  /** Bytes of the weights in memory. */
+  get weightBytes(): number {
+    return this.#parts.weightBytes;
+  }
+
+  /**
+   * Starts reading at position 0.
+   * @throws ModelError where the positions do not fit the pattern, PatternError, and MemoryError where `length` tokens under
+   *   the pattern need more memory than there is.
+   */
+  stream(options: StreamOptions = {}): TokenStream {
+    if (this.#disposed) throw new DeviceError('stream: the model was disposed');
+    const { config, engine, device, machine, weightBytes } = this.#parts;
+    const { pattern = dense(), positions = 'auto', length = config.context, chunk = DEFAULT_CHUNK } = options;
+    const resolved = resolvePositions({ pattern, positions, length, context: config.context });
+    const layer = decoderPattern(llamaPattern(config), pattern, resolved.positions);
+    checkStreamMemory({ config, layer, length, chunk, floatsPerRow: engine.floatsPerRow, weightBytes, machine });
+    const stream: TokenStream = new TokenStream({
+      engine,
+      device,
+      pattern,
+      layer,
+      ...resolved,
+      chunk,
+      inTurn: (work) => this.#inTurn(work),
+      onClose: () => this.#streams.delete(stream),
+    });
+    this.#streams.add(stream);
+    return stream;
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await this.#turn;
+    for (const stream of this.#streams) stream.close();
+    await this.#parts.engine.release();
+    await this.#parts.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  /** Runs `work` when everything asked for before is done: the layers hold one chunk at a time. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(() => {
+      if (this.#disposed) throw new DeviceError('the model was disposed');
+      return work();
+    });
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+}

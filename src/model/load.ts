@@ -1,0 +1,28 @@
+import type { WasmDevice } from '../attention/index.ts';
+import type { DenseBackend } from '../graph/index.ts';
+import type { LanguageModel } from './language-model.ts';
+
+export interface LoadLanguageModelOptions {
+  /** 'quantized' (default) keeps quantized matrices as they are stored; 'f32' expands them: larger, and the exact numbers. */
+  readonly weights?: 'quantized' | 'f32';
+  /** For attention. Default: one of the model's own, which ends with it. */
+  readonly device?: WasmDevice;
+  /** For everything else. Default: onnxruntime-node. */
+  readonly backend?: DenseBackend;
+  /** Threads of both, where they are made here. Default: one for each core. */
+  readonly threads?: number;
+  /** After each part of the model that has been loaded. */
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Opens a Llama-family model (Llama, SmolLM2, Mistral): a .gguf file, a .safetensors file or an index of shards with config.json and
+ * tokenizer.json beside it, or a folder with one of these. Needs Node. The caller ends it with dispose().
+ * @throws CheckpointError for weights that are missing, corrupt, or not those of the configuration; ModelError for an architecture
+ *   that is not implemented; TextError for a tokenizer that does not match; MemoryError where the weights do not fit.
+ */
+export async function loadLanguageModel(path: string, options: LoadLanguageModelOptions = {}): Promise<LanguageModel> {
+  const { loadFromDisk } = await import('./load-node.ts');
+  return loadFromDisk(path, options);
+}
