@@ -8,6 +8,7 @@ import { canCut, cut } from './pieces.ts';
 import { correctPreTokenizer } from './pre-tokenizers.ts';
 import { byteStreamDecoder, windowStreamDecoder } from './stream-decoder.ts';
 import type { DecodeOptions, EncodeInPiecesOptions, EncodeOptions, StreamDecoder, Tokenizer } from './tokenizer.ts';
+import { cacheWords } from './word-cache.ts';
 
 /**
  * A tokenizer from a parsed tokenizer.json and, where there is one, tokenizer_config.json (special tokens, chat template).
@@ -51,6 +52,8 @@ class LibraryTokenizer implements Tokenizer {
   constructor(definition: TokenizerDefinition, config: JsonObject, source: string) {
     this.#source = source;
     this.#library = new Library(definition, config);
+    const { model } = this.#library;
+    if (model !== null) model.encode = cacheWords(model.encode.bind(model));
     let largest = -1;
     for (const id of this.#library.get_vocab().values()) largest = Math.max(largest, id);
     this.vocabularySize = largest + 1;
