@@ -33,7 +33,7 @@ export function createContext(streams: Streams, signal: AbortSignal, json: boole
   return {
     signal,
     json,
-    columns: Math.max(stdout.columns ?? 80, 20),
+    columns: Math.max(stdout.columns || 80, 20),
     result(object, text) {
       clear();
       stdout.write(json ? `${JSON.stringify(object)}\n` : withNewline(text));

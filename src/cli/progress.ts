@@ -52,7 +52,7 @@ export class Progress implements Disposable {
     while (this.#samples.length > 2 && time - (this.#samples[1]?.time ?? time) > RATE_WINDOW) this.#samples.shift();
     this.#drawn = time;
     this.#visible = true;
-    const columns = this.#stream.columns ?? 80;
+    const columns = this.#stream.columns || 80;
     this.#stream.write(CLEAR_LINE + this.#line(time, done).slice(0, Math.max(columns - 1, 0)));
   }
 
