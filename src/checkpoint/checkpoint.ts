@@ -1,5 +1,6 @@
 /** What every weight format gives: named tensors, listed at once, read one at a time. */
 import { CheckpointError } from '../errors.ts';
+import { type ByteSource, readExactly } from './byte-source.ts';
 import type { StorageType } from './storage-type.ts';
 
 /** A tensor as the file lists it. */
@@ -33,6 +34,29 @@ export interface Checkpoint {
   close(): Promise<void>;
 }
 
+/** A tensor and the bytes of the file that hold it. */
+export interface PlacedTensor extends TensorInfo {
+  /** Of its first byte, from the start of the file. */
+  readonly offset: number;
+}
+
+/** A checkpoint of one file whose header has been read. */
+export function checkpointOf(source: ByteSource, tensors: ReadonlyMap<string, PlacedTensor>): Checkpoint {
+  return {
+    names: () => [...tensors.keys()],
+    has: (name) => tensors.has(name),
+    info: (name) => {
+      const { shape, type, bytes } = findTensor(tensors, name, source.name);
+      return { name, shape, type, bytes };
+    },
+    read: async (name) => {
+      const { shape, type, bytes, offset } = findTensor(tensors, name, source.name);
+      return { name, shape, type, data: await readExactly(source, offset, bytes, `tensor "${name}"`) };
+    },
+    close: async () => source.close?.(),
+  };
+}
+
 /** The entry of a tensor, or a CheckpointError that names some that exist. */
 export function findTensor<T>(tensors: ReadonlyMap<string, T>, name: string, file: string): T {
   const found = tensors.get(name);
@@ -41,12 +65,6 @@ export function findTensor<T>(tensors: ReadonlyMap<string, T>, name: string, fil
   throw new CheckpointError(
     `${file}: no tensor "${name}"; there are ${tensors.size}${some === '' ? '' : `, such as ${some}`}`,
   );
-}
-
-/** A tensor and the bytes of the file that hold it. */
-export interface PlacedTensor extends TensorInfo {
-  /** Of its first byte, from the start of the file. */
-  readonly offset: number;
 }
 
 /** Throws CheckpointError where two tensors share bytes. */

@@ -4,7 +4,7 @@
  */
 import { CheckpointError } from '../errors.ts';
 import { type ByteSource, readExactly } from './byte-source.ts';
-import { type Checkpoint, findTensor, type PlacedTensor, refuseOverlap } from './checkpoint.ts';
+import { type Checkpoint, checkpointOf, type PlacedTensor, refuseOverlap } from './checkpoint.ts';
 import { type GgufMetadata, type GgufValue, HeaderCursor, HeaderGoesOn } from './gguf-metadata.ts';
 import { blockOf, type StorageType, storedBytes } from './storage-type.ts';
 
@@ -63,21 +63,7 @@ const FIRST_READ = 4 * 2 ** 20;
 /** Opens a GGUF file: reads its header, and the tensors on demand. Throws CheckpointError where it is not well formed. */
 export async function openGguf(source: ByteSource): Promise<GgufCheckpoint> {
   const { version, metadata, tensors } = await readHeader(source);
-  return {
-    version,
-    metadata,
-    names: () => [...tensors.keys()],
-    has: (name) => tensors.has(name),
-    info: (name) => {
-      const { shape, type, bytes } = findTensor(tensors, name, source.name);
-      return { name, shape, type, bytes };
-    },
-    read: async (name) => {
-      const { shape, type, bytes, offset } = findTensor(tensors, name, source.name);
-      return { name, shape, type, data: await readExactly(source, offset, bytes, `tensor "${name}"`) };
-    },
-    close: async () => source.close?.(),
-  };
+  return { ...checkpointOf(source, tensors), version, metadata };
 }
 
 interface GgufHeader {

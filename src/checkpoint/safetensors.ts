@@ -9,7 +9,7 @@
  */
 import { CheckpointError } from '../errors.ts';
 import { type ByteSource, readExactly } from './byte-source.ts';
-import { type Checkpoint, findTensor, type PlacedTensor, refuseOverlap } from './checkpoint.ts';
+import { type Checkpoint, checkpointOf, type PlacedTensor, refuseOverlap } from './checkpoint.ts';
 import { duplicateKey } from './json-keys.ts';
 import { type StorageType, storedBytes } from './storage-type.ts';
 
@@ -43,20 +43,7 @@ const LARGEST_HEADER = 100_000_000;
 /** Opens one safetensors file: reads its header, and the tensors on demand. Throws CheckpointError where it is not well formed. */
 export async function openSafetensors(source: ByteSource): Promise<SafetensorsCheckpoint> {
   const { metadata, tensors } = await readHeader(source);
-  return {
-    metadata,
-    names: () => [...tensors.keys()],
-    has: (name) => tensors.has(name),
-    info: (name) => {
-      const { shape, type, bytes } = findTensor(tensors, name, source.name);
-      return { name, shape, type, bytes };
-    },
-    read: async (name) => {
-      const { shape, type, bytes, offset } = findTensor(tensors, name, source.name);
-      return { name, shape, type, data: await readExactly(source, offset, bytes, `tensor "${name}"`) };
-    },
-    close: async () => source.close?.(),
-  };
+  return { ...checkpointOf(source, tensors), metadata };
 }
 
 interface SafetensorsHeader {

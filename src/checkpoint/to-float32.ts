@@ -9,7 +9,8 @@ import { toTypedArray } from './typed-array.ts';
 
 /**
  * The numbers of a tensor in float32, row-major. F16, BF16 and all quantized types are exact up to the one rounding of
- * scale * code + minimum; F64 and the integer types are rounded to float32. Throws CheckpointError where the data is not
+ * scale * code + minimum; F64 and the integer types are rounded to float32.
+ * The result for F32 may share memory with `tensor.data`. Throws CheckpointError where the data is not
  * as long as type and shape say.
  */
 export function toFloat32(tensor: StoredTensor): Float32Array {
@@ -17,9 +18,8 @@ export function toFloat32(tensor: StoredTensor): Float32Array {
   const format = blockFormat(tensor.type);
   if (format !== undefined) return dequantize(tensor, format);
   const values = toTypedArray(tensor);
+  if (values instanceof Float32Array) return values;
   switch (tensor.type) {
-    case 'F32':
-      return values instanceof Float32Array ? values : new Float32Array(0);
     case 'F16':
       return lookUp(values, float16Table());
     case 'BF16':
