@@ -95,7 +95,10 @@ export class GraphBuilder {
     return named;
   }
 
-  /** Adds a node whose output shapes the caller knows; gives its values without the absent ones. Throws ArgumentError for an input of another graph. */
+  /**
+   * Adds a node whose output shapes the caller knows; gives its values without the absent ones. Throws ArgumentError for an input
+   * of another graph.
+   */
   op(specification: OperatorSpecification): Value[] {
     const name = this.#free(this.#scope + (specification.name ?? specification.operator));
     const outputs = specification.outputs.map((output, i) => {

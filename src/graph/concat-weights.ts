@@ -8,8 +8,10 @@ export function canConcatRows(weights: readonly Weight[]): boolean {
 }
 
 /**
- * Several weights [N_i, K] that read the same x as one [sum of N_i, K], lazily: one multiplication, then a Split (queries, keys and values; gate
- * and up). Throws ArgumentError where their formats differ.
+ * Several weights [N_i, K] that read the same x as one [sum of N_i, K], lazily: one multiplication, then a Split. For queries,
+ * keys and values it saves up to 5 % of a segment of a 135M model at one row; for gate and up nothing, as the Split of their wide
+ * result costs what is saved (and float32 weights became slower at one row: 0.50 instead of 0.33 ms). Throws ArgumentError
+ * where their formats differ.
  */
 export function concatRows(weights: readonly Weight[]): Weight {
   const [first] = weights;

@@ -187,6 +187,59 @@ test('buffers come from allocate, are shared between layers, and go back', async
   await plain.release();
 });
 
+test('sink logits, sink queries, softcap and scale reach the callback', async () => {
+  const graph = new GraphBuilder('sinks');
+  const x = graph.input('x', 'float32', ['rows', FEATURES]);
+  const special = graph.input('special', 'float32', [2, FEATURES]);
+  const q = op.scaleBy(graph, x, 2);
+  const attended = op.sparseAttention(graph, {
+    q,
+    k: x,
+    v: x,
+    heads: HEADS,
+    pattern: { kind: 'causal' },
+    scale: 0.25,
+    softcap: 30,
+    sinkLogits: graph.initializer('sink', 'float32', [HEADS], () => Float32Array.of(3, -1)),
+    sinkQuery: op.scaleBy(graph, special, -1),
+  });
+  graph.output(op.add(graph, attended, x), 'y');
+  const program = await compileProgram(graph.build(), await createNodeBackend({ threads: 1 }));
+  const input = random(5 * FEATURES, 6);
+  const queries = random(2 * FEATURES, 7);
+  const feeds = { ...feedsOf(input), special: { type: 'float32', data: queries, shape: [2, FEATURES] } as const };
+  let calls = 0;
+  const { y } = await program.run(feeds, {
+    rowChunk: 2,
+    attention: (node, { rows, q, k, v, sinkLogits, sinkQuery, output }) => {
+      calls++;
+      expect(node).toMatchObject({ scale: 0.25, softcap: 30, pattern: { kind: 'causal' } });
+      expect(rows).toBe(5);
+      allClose(
+        q,
+        input.map((value) => 2 * value),
+        1e-6,
+      );
+      expect([...k]).toEqual([...input]);
+      expect([...v]).toEqual([...input]);
+      expect([...(sinkLogits ?? [])]).toEqual([3, -1]);
+      allClose(
+        sinkQuery ?? [],
+        queries.map((value) => -value),
+        1e-6,
+      );
+      output.fill(10);
+    },
+  });
+  expect(calls).toBe(1);
+  allClose(
+    numbers(y),
+    input.map((value) => value + 10),
+    1e-6,
+  );
+  await program.release();
+});
+
 test('wrong feeds, overlapping runs and aborts are told', async () => {
   const program = await compileProgram(toyModel(), await createNodeBackend({ threads: 1 }));
   const attention = windowAttention();

@@ -123,6 +123,21 @@ test('a bias is added, and block sums of one x are shared', async () => {
   );
 });
 
+test('a format that MatMulNBits does not have is refused when the node is made', async () => {
+  const x = random(K, 1);
+  for (const [format, message] of [
+    [{ bits: 4, zeroPoint: 8, blockSize: 24 }, /a power of two/],
+    [{ bits: 4, zeroPoint: 8, blockSize: 64 }, /not a multiple of the block of 64/],
+    [{ bits: 4, zeroPoint: 16, blockSize: 32 }, /not an integer of 4 bits/],
+    [{ bits: 4, zeroPoint: 8, blockSize: 32, minimaBlock: 40 }, /not a multiple of 40/],
+  ] as const) {
+    const weight: QuantizedWeight = { rows: N, columns: K, ...format, load: () => Promise.reject(new Error('loaded')) };
+    const run = evaluate(backend, 1, { x }, (g, v) => linear(g, v.x, weight));
+    await expect(run).rejects.toThrow(ArgumentError);
+    await expect(run).rejects.toThrow(message);
+  }
+});
+
 test('weights joined along their rows give the parts after a split', async () => {
   const x = random(3 * K, 1);
   const minima = { bits: 4, zeroPoint: 0, blockSize: 32, minimaBlock: 32 } as const;

@@ -1,3 +1,4 @@
+import { ArgumentError } from '../errors.ts';
 import type { GraphBuilder } from './builder.ts';
 import { fixedSize, mismatch, wantType } from './check.ts';
 import type { Dimension, Value } from './ir.ts';
@@ -8,8 +9,8 @@ export interface LinearOptions {
   /** [N] */
   readonly bias?: Value;
   /**
-   * For a quantized weight: 4 (default) rounds each block of x to 8-bit integers and multiplies integers; 0 expands the weight to
-   * float32 in cache.
+   * For a quantized weight: 4 (default) rounds each block of x to 8-bit integers and multiplies integers; 0 computes in float32.
+   * Not 0 with 8 bits for decoding: ONNX Runtime 1.30 then takes 4 to 13 ms for one row, where level 4 takes 0.06 ms.
    */
   readonly accuracyLevel?: 0 | 4;
   /** Name of the node; the weight's initializer is named `${name}.weight`. */
@@ -34,7 +35,14 @@ export function linear(graph: GraphBuilder, x: Value, weight: Weight, options: L
   return gemm(graph, x, matrix, bias, { transB: true, name });
 }
 
-/** com.microsoft.MatMulNBits (ONNX Runtime, ContribOperators.md), plus the share of the minima. */
+/**
+ * com.microsoft.MatMulNBits (ONNX Runtime, ContribOperators.md), plus the share of the minima: x times their expansion is the sums of
+ * x over blocks times the minima. Measured with 2 threads, weights [1536, 576] and [576, 576], fastest of many on a shared machine:
+ *
+ *   | rows | f32 Gemm       | 4 bits, level 4 | 4 bits, level 0 | level 4 + minima | 8 bits, level 4 |
+ *   | 1    | 82 us; 42 us   | 54; 38          | 170; 73         | 93; 43           | 57; 32          |
+ *   | 1024 | 23 ms; 4.6 ms  | 27; 6.1         | 24; 4.8         | 25; 6.4          | 24; 7.8         |
+ */
 function quantizedLinear(
   graph: GraphBuilder,
   x: Value,
@@ -42,10 +50,16 @@ function quantizedLinear(
   options: LinearOptions,
   name: string,
 ): Value {
-  const { rows, columns, bits, blockSize } = weight;
+  const { rows, columns, bits, blockSize, zeroPoint } = weight;
   const blocks = columns / blockSize;
   if (!Number.isInteger(blocks)) {
     mismatch('MatMulNBits', name, `${columns} columns are not a multiple of the block of ${blockSize}`, { x });
+  }
+  if (blockSize < 16 || (blockSize & (blockSize - 1)) !== 0) {
+    mismatch('MatMulNBits', name, `the block must be a power of two of at least 16, it is ${blockSize}`, { x });
+  }
+  if (!(Number.isInteger(zeroPoint) && zeroPoint >= 0 && zeroPoint < 2 ** bits)) {
+    mismatch('MatMulNBits', name, `the zero point ${zeroPoint} is not an integer of ${bits} bits`, { x });
   }
   const part = partsOf(weight);
   const packed = graph.initializer(`${name}.packed`, 'uint8', [rows, blocks, (blockSize * bits) / 8], part('packed'));
@@ -89,7 +103,10 @@ function zeroPoints(graph: GraphBuilder, weight: QuantizedWeight, name: string):
   );
 }
 
-/** Sums of x over blocks of columns [rows, K / block], shared by all linears that read the same x. */
+/**
+ * Sums of x over blocks of columns [rows, K / block], shared by all linears that read the same x. Measured on K = 1536, block 32:
+ * Reshape and ReduceSum 16 us for 1 row and 0.24 ms for 1024; a MatMul with a 0/1 matrix 31 us and 1.8 ms.
+ */
 function blockSums(graph: GraphBuilder, x: Value, block: number): Value {
   const width = fixedSize('block sums', x, -1);
   const [rows = 1] = x.shape;
@@ -118,7 +135,7 @@ function partsOf(weight: QuantizedWeight) {
       if (taken.size === parts) pending = undefined;
       const data = (await loading)[key];
       if (data === undefined) {
-        throw new TypeError(`the weight [${weight.rows}, ${weight.columns}] has no ${key}`);
+        throw new ArgumentError(`the weight [${weight.rows}, ${weight.columns}] has no ${key}`);
       }
       return change(data);
     };

