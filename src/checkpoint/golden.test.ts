@@ -1,7 +1,7 @@
 /** Every storage type against the values of the format's reference package, to the last bit; see the README of the golden files. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Checkpoint, openGguf, type QuantizedMatrix, readFloat32, toQuantizedMatrix } from './index.ts';
 import { fileSource, openCheckpoint } from './node.ts';
 
@@ -31,8 +31,11 @@ function unpacked(matrix: QuantizedMatrix): Float64Array {
 }
 
 describe.skipIf(!existsSync(GGUF))('golden GGUF files', () => {
-  const expected: Promise<Checkpoint> = openCheckpoint(join(GGUF, 'expected.safetensors')).then((c) => c.checkpoint);
-  afterAll(async () => (await expected).close());
+  let expected: Checkpoint;
+  beforeAll(async () => {
+    expected = (await openCheckpoint(join(GGUF, 'expected.safetensors'))).checkpoint;
+  });
+  afterAll(() => expected.close());
 
   it.each(TYPES)('%s is exact to the last bit', async (type) => {
     const gguf = await openGguf(await fileSource(join(GGUF, `${type}.gguf`)));
@@ -40,7 +43,7 @@ describe.skipIf(!existsSync(GGUF))('golden GGUF files', () => {
     expect(gguf.info('weight').shape).toEqual([6, 512]);
     expect(gguf.info('weight').type).toBe(type.toUpperCase());
     const got = await readFloat32(gguf, 'weight');
-    const want = await readFloat32(await expected, type);
+    const want = await readFloat32(expected, type);
     expect(new Uint32Array(got.buffer, got.byteOffset, got.length)).toEqual(
       new Uint32Array(want.buffer, want.byteOffset, want.length),
     );
@@ -61,7 +64,7 @@ describe.skipIf(!existsSync(GGUF))('golden GGUF files', () => {
     expect(matrix.packed.length).toBe((6 * 512 * matrix.bits) / 8);
     // The products are exact in float64, so one rounding to float32 must give the reference's numbers.
     expect(Float32Array.from(unpacked(matrix), (w) => w + 0)).toEqual(
-      (await readFloat32(await expected, type)).map((w) => w + 0),
+      (await readFloat32(expected, type)).map((w) => w + 0),
     );
   });
 
