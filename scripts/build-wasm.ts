@@ -22,7 +22,8 @@ const builds = [
 
 /**
  * The micro-kernels, unrolled: C [rows, P] (+)= A [rows, K] B [K, P]. `score` reads A with its K axis contiguous (keys), and
- * starts from zero; `value` reads A with its row axis contiguous (values) and adds to C.
+ * starts from zero; `value` reads A with its row axis contiguous (values) and adds to C. `gradient` sums over queries: A is panels
+ * of P queries, `stepA` apart, B the rows of the queries, C the rows of the keys, P of their columns.
  */
 function tiles(panel: number): string {
   const vectors = panel / 4;
@@ -53,6 +54,33 @@ ${cells((i, j) => `  v128.store(C, c${i}_${j}, ${(i * vectors + j) * 16});\n`)}\
 }
 `;
   };
+  const gradient = (rows: number) => {
+    const cells = (line: (i: number, j: number) => string) => each(rows, (i) => each(vectors, (j) => line(i, j)));
+    const start = (i: number) => (i === 0 ? 'C' : `C + ${i} * strideC`);
+    return `
+export function gradientTile${rows}(A: usize, stepA: usize, count: i32, B: usize, strideB: usize, C: usize, strideC: usize): void {
+${cells((i, j) => `  let c${i}_${j} = v128.load(${start(i)}, ${j * 16});\n`)}\
+  let b: usize = B;
+  for (; count > 0; count -= P) {
+    const n = min(count, P);
+    let a: usize = A;
+    for (let k: i32 = 0; k < n; k++) {
+${each(vectors, (j) => `      const b${j} = v128.load(b, ${j * 16});\n`)}\
+${each(
+  rows,
+  (i) =>
+    `      const x${i} = v128.load32_splat(a, ${i * panel * 4});\n` +
+    each(vectors, (j) => `      c${i}_${j} = fma(x${i}, b${j}, c${i}_${j});\n`),
+)}\
+      a += 4;
+      b += strideB;
+    }
+    A += stepA;
+  }
+${cells((i, j) => `  v128.store(${start(i)}, c${i}_${j}, ${j * 16});\n`)}\
+}
+`;
+  };
   const sizes = Array.from({ length: TILE_ROWS }, (_, i) => i + 1);
   const dispatch = (name: string) => `
 export function ${name}Remainder(rows: i32, A: usize, strideA: usize, B: usize, C: usize, K: i32): void {
@@ -67,7 +95,15 @@ import { fma } from './vector';
 /** Width of a panel: the queries that one micro-kernel call handles. */
 export const P: i32 = ${panel};
 export const TILE_ROWS: i32 = ${TILE_ROWS};
-${sizes.map((rows) => tile('score', rows) + tile('value', rows)).join('')}${dispatch('score')}${dispatch('value')}`;
+${sizes.map((rows) => tile('score', rows) + tile('value', rows) + gradient(rows)).join('')}${dispatch('score')}${dispatch('value')}
+export function gradientRemainder(
+  rows: i32, A: usize, stepA: usize, count: i32, B: usize, strideB: usize, C: usize, strideC: usize,
+): void {
+${sizes
+  .slice(0, -1)
+  .map((rows) => `  ${rows > 1 ? 'else ' : ''}if (rows == ${rows}) gradientTile${rows}(A, stepA, count, B, strideB, C, strideC);\n`)
+  .join('')}}
+`;
 }
 
 mkdirSync(output, { recursive: true });

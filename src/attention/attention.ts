@@ -1,4 +1,4 @@
-import type { AttentionOptions, AttentionResult } from './types.ts';
+import type { AttentionGradients, AttentionOptions, AttentionResult, GradientOptions } from './types.ts';
 import { type DeviceOptions, WasmDevice } from './wasm/device.ts';
 
 let shared: Promise<WasmDevice> | undefined;
@@ -16,6 +16,19 @@ export async function attention(
 ): Promise<AttentionResult> {
   const device = options.device ?? (await defaultDevice());
   return device.attention(options);
+}
+
+/**
+ * The gradients of sum(output gradOutput) + sum(lse gradLse) with respect to q, k, v and the sink logits (FlashAttention-2,
+ * Dao 2023, section 3.1). Scores are computed again from lse; nothing of size N x M is stored. The result is the same to the bit
+ * on any number of threads.
+ * @throws as attention() does.
+ */
+export async function attentionGradients(
+  options: GradientOptions & { readonly device?: WasmDevice },
+): Promise<AttentionGradients> {
+  const device = options.device ?? (await defaultDevice());
+  return device.attentionGradients(options);
 }
 
 /** A device of one's own: threads and a build of the kernels. Ends with dispose(). */

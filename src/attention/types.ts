@@ -41,3 +41,24 @@ export interface AttentionResult {
   /** Natural-log log-sum-exp of the scores (the sink logit included) [B, H, N]; -Infinity for a row without a key. */
   readonly lse: Float32Array;
 }
+
+export interface GradientOptions extends AttentionOptions {
+  /** What attention() returned for the same options. */
+  readonly output: Tensor;
+  readonly lse: Float32Array;
+  /** Gradient of the output [B, H, N, E], in the layout of q. */
+  readonly gradOutput: Tensor;
+  /** Gradient of lse [B, H, N]. Default zero. */
+  readonly gradLse?: Float32Array;
+}
+
+export interface AttentionGradients {
+  /** [B, H, N, D], in the layout of q. */
+  readonly gradQ: Tensor;
+  /** [B, G, M, D], in the layout of k. */
+  readonly gradK: Tensor;
+  /** [B, G, M, E], in the layout of v. */
+  readonly gradV: Tensor;
+  /** [H], where there are sink logits. */
+  readonly gradSinkLogits?: Float32Array;
+}

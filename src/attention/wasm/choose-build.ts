@@ -27,7 +27,7 @@ export async function chooseBuild(
   const mask = placeMask(heap, compileMask({ kind: 'dense' }, { heads: 1, queries: rows, keys: rows }));
   const data = heap.allocate(4 * 4 * rows * width);
   const lse = heap.allocate(4 * rows);
-  const scratch = heap.allocate(scratchBytes(width, width));
+  const scratch = heap.allocate(scratchBytes({ queryWidth: width, valueWidth: width }));
   const job = heap.allocate(4 * JOB_WORDS);
   heap.floats(data, 3 * rows * width).fill(0.125);
   const place = (index: number) => ({

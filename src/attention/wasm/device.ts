@@ -1,11 +1,13 @@
 import { ArgumentError, DeviceError, MemoryError } from '../../errors.ts';
-import { BLOCK_SIDE, type BlockMask } from '../../mask/index.ts';
-import { checkProblem, type Problem, strides } from '../problem.ts';
+import type { BlockMask } from '../../mask/index.ts';
+import { checkProblem, type Problem } from '../problem.ts';
 import { outputShape } from '../reference.ts';
-import type { AttentionOptions, AttentionResult, Tensor } from '../types.ts';
+import type { AttentionGradients, AttentionOptions, AttentionResult, GradientOptions, Tensor } from '../types.ts';
+import { Arena, type Part } from './arena.ts';
+import { runBackward } from './backward.ts';
 import { candidateBuilds, chooseBuild } from './choose-build.ts';
 import { Heap } from './heap.ts';
-import { type BlockedPlace, JOB_WORDS, type Job, type PlacedMask, scratchBytes, writeJob } from './job.ts';
+import { JOB_WORDS, type Job, type PlacedMask, scratchBytes, writeJob } from './job.ts';
 import { placeMask } from './mask-upload.ts';
 import { type Build, findPlatform, hasSimd } from './platform.ts';
 import { Pool } from './pool.ts';
@@ -69,17 +71,62 @@ export class WasmDevice implements AsyncDisposable {
   }
 
   async attention(options: AttentionOptions): Promise<AttentionResult> {
-    if (this.#disposed) throw new DeviceError('attention: the device was disposed');
-    options.signal?.throwIfAborted();
-    const problem = checkProblem(options);
-    const { batch, heads, queries } = problem;
-    const output = options.output ?? makeOutput(options);
-    checkOutput(output, options);
-    const lse = new Float32Array(batch * heads * queries).fill(-Infinity);
+    const problem = this.#begin('attention', options);
+    const output = options.output ?? emptyTensor(outputShape(options), options.q.layout);
+    checkLike('output', output, outputShape(options), options.q.layout);
+    const lse = new Float32Array(problem.batch * problem.heads * problem.queries).fill(-Infinity);
+    const { q, k, v, signal } = options;
     if (problem.keyValueHeads > 0 && output.data.length > 0) {
-      await this.#run(problem, options, output, lse);
+      await this.#eachPart('attention', problem, [q, k, v, output], async (job, arena, part, heads) => {
+        const { first, count } = heads;
+        const lseAddress = arena.numbersOut(
+          lse,
+          (part.batch * problem.heads + first) * problem.queries,
+          part.batches * count * problem.queries,
+        );
+        await this.run(
+          {
+            ...job,
+            q: arena.input(q, first, count),
+            k: arena.input(k, part.group, part.groups),
+            v: arena.input(v, part.group, part.groups),
+            output: arena.output(output, first, count),
+            lse: lseAddress,
+          },
+          signal,
+        );
+      });
     }
     return { output, lse };
+  }
+
+  /** See attentionGradients(). */
+  async attentionGradients(options: GradientOptions): Promise<AttentionGradients> {
+    const problem = this.#begin('attentionGradients', options);
+    const { q, k, v, output, gradOutput, lse, gradLse } = options;
+    const { batch, heads, queries, sinkLogits } = problem;
+    checkLike('output', output, outputShape(options), q.layout);
+    checkLike('gradOutput', gradOutput, outputShape(options), q.layout);
+    for (const [name, rows] of [
+      ['lse', lse],
+      ['gradLse', gradLse],
+    ] as const) {
+      if (rows !== undefined && rows.length !== batch * heads * queries)
+        throw new ArgumentError(
+          `attentionGradients: ${name} must be [${batch}, ${heads}, ${queries}], got ${rows.length} numbers`,
+        );
+    }
+    const gradQ = emptyTensor(q.shape, q.layout);
+    const gradK = emptyTensor(k.shape, k.layout);
+    const gradV = emptyTensor(v.shape, v.layout);
+    const gradSinkLogits = sinkLogits ? new Float32Array(heads) : undefined;
+    if (problem.keyValueHeads > 0) {
+      const tensors = [q, k, v, output, gradOutput, gradQ, gradK, gradV];
+      await this.#eachPart('attentionGradients', problem, tensors, (job, arena, part, range) =>
+        runBackward(this, problem, options, { gradQ, gradK, gradV, gradSinkLogits }, { job, arena, part, range }),
+      );
+    }
+    return { gradQ, gradK, gradV, ...(gradSinkLogits ? { gradSinkLogits } : {}) };
   }
 
   /** Runs a job whose data all lies in the heap. */
@@ -87,7 +134,7 @@ export class WasmDevice implements AsyncDisposable {
     const address = this.heap.allocate(4 * JOB_WORDS);
     writeJob(this.heap.words(address, JOB_WORDS), job);
     try {
-      await this.#pool.run(address, scratchBytes(job.queryWidth, job.valueWidth), signal);
+      await this.#pool.run(address, scratchBytes(job), signal);
     } finally {
       if (!this.#disposed) this.heap.free(address);
     }
@@ -102,130 +149,60 @@ export class WasmDevice implements AsyncDisposable {
     return this.dispose();
   }
 
-  async #run(problem: Problem, options: AttentionOptions, output: Tensor, lse: Float32Array): Promise<void> {
-    const { q, k, v } = options;
-    const { batch, keyValueHeads } = problem;
-    const copied = [q, k, v, output].filter(({ data }) => this.heap.addressOf(data) === undefined);
-    const bytes = copied.reduce((sum, { data }) => sum + data.byteLength, 0) + lse.byteLength;
-    const parts = bytes > this.#copyBytes ? batch * keyValueHeads : 1;
-    const mask = this.#placed(problem.mask);
-    const perPart = bytes / parts;
-    if (perPart > this.heap.available) {
+  #begin(name: string, options: AttentionOptions): Problem {
+    if (this.#disposed) throw new DeviceError(`${name}: the device was disposed`);
+    options.signal?.throwIfAborted();
+    return checkProblem(options);
+  }
+
+  /** As one job where the arrays that must be copied are small enough, else one job for each key/value head. */
+  async #eachPart(
+    name: string,
+    problem: Problem,
+    tensors: readonly Tensor[],
+    compute: (job: JobBase, arena: Arena, part: Part, heads: HeadRange) => Promise<void>,
+  ): Promise<void> {
+    const { batch, keyValueHeads, heads, sinkLogits } = problem;
+    const copied = tensors.filter(({ data }) => this.heap.addressOf(data) === undefined);
+    const bytes = copied.reduce((sum, { data }) => sum + data.byteLength, 0);
+    const count = bytes > this.#copyBytes ? batch * keyValueHeads : 1;
+    if (bytes / count > this.heap.available) {
       throw new MemoryError(
-        `attention: the kernels' memory needs ${Math.ceil(perPart / 2 ** 20)} MiB for one head and has ` +
+        `${name}: the kernels' memory needs ${Math.ceil(bytes / count / 2 ** 20)} MiB for one head and has ` +
           `${Math.floor(this.heap.available / 2 ** 20)} MiB left of 4096 MiB; use fewer rows at a time`,
-        perPart,
+        bytes / count,
         this.heap.available,
       );
     }
-    for (let part = 0; part < parts; part++) {
-      const whole = parts === 1;
-      await this.#runPart(
-        problem,
-        options,
-        output,
-        lse,
-        mask,
-        whole ? { batch: 0, batches: batch, group: 0, groups: keyValueHeads } : onePart(part, keyValueHeads),
-      );
-    }
-  }
-
-  async #runPart(
-    problem: Problem,
-    { q, k, v, signal }: AttentionOptions,
-    output: Tensor,
-    lse: Float32Array,
-    mask: PlacedMask,
-    part: Part,
-  ): Promise<void> {
-    const { queries, queryWidth, valueWidth, heads, keyValueHeads, sinkLogits } = problem;
+    const mask = this.#placed(problem.mask);
     const perGroup = heads / keyValueHeads;
-    const [head, count] = [part.group * perGroup, part.groups * perGroup];
-    const allocated: number[] = [];
-    const allocate = (bytes: number) => {
-      const address = this.heap.allocate(bytes);
-      allocated.push(address);
-      return address;
-    };
-    const place = (tensor: Tensor, firstHead: number, headCount: number, copy: boolean): BlockedPlace => {
-      const at = strides(tensor);
-      const rows = tensor.layout === 'BNHD' ? tensor.shape[1] : tensor.shape[2];
-      const width = tensor.shape[3];
-      const address = this.heap.addressOf(tensor.data);
-      const start = part.batch * at.batch + firstHead * at.head;
-      if (address !== undefined) {
-        return {
-          address: address + 4 * start,
-          batch: 4 * at.batch,
-          head: 4 * at.head,
-          row: 4 * at.row,
-          block: 4 * at.row * BLOCK_SIDE,
-        };
-      }
-      const own = allocate(4 * part.batches * headCount * rows * width);
-      if (headCount * rows * width === at.batch) {
-        if (copy)
-          this.heap
-            .floats(own, part.batches * at.batch)
-            .set(tensor.data.subarray(start, start + part.batches * at.batch));
-        return {
-          address: own,
-          batch: 4 * at.batch,
-          head: 4 * at.head,
-          row: 4 * at.row,
-          block: 4 * at.row * BLOCK_SIDE,
-        };
-      }
-      if (copy) {
-        const to = this.heap.floats(own, headCount * rows * width);
-        eachHeadRow(tensor, start, headCount, (from, length, index) =>
-          to.set(tensor.data.subarray(from, from + length), index),
-        );
-      }
-      return { address: own, batch: 0, head: 4 * rows * width, row: 4 * width, block: 4 * width * BLOCK_SIDE };
-    };
-    try {
-      const lseLength = part.batches * count * queries;
-      const lseAddress = allocate(4 * lseLength);
-      const sinks = sinkLogits ? allocate(4 * count) : 0;
-      if (sinkLogits) this.heap.floats(sinks, count).set(sinkLogits.subarray(head, head + count));
-      const placedOutput = place(output, head, count, false);
-      const placedHeads = { ...mask, heads: mask.heads + 4 * head };
-      await this.run(
-        {
+    for (let i = 0; i < count; i++) {
+      const part =
+        count === 1
+          ? { batch: 0, batches: batch, group: 0, groups: keyValueHeads }
+          : { batch: Math.floor(i / keyValueHeads), batches: 1, group: i % keyValueHeads, groups: 1 };
+      const range = { first: part.group * perGroup, count: part.groups * perGroup };
+      const arena = new Arena(this.heap, part);
+      try {
+        const job: JobBase = {
           batch: part.batches,
-          heads: count,
+          heads: range.count,
           keyValueHeads: part.groups,
-          queries,
-          queryWidth,
-          valueWidth,
-          q: place(q, head, count, true),
-          k: place(k, part.group, part.groups, true),
-          v: place(v, part.group, part.groups, true),
-          output: placedOutput,
-          lse: lseAddress,
+          queries: problem.queries,
+          keys: problem.keys,
+          queryWidth: problem.queryWidth,
+          valueWidth: problem.valueWidth,
           scale: problem.scale,
           ...(problem.softcap === undefined ? {} : { softcap: problem.softcap }),
-          sinkLogits: sinks,
-          mask: placedHeads,
-        },
-        signal,
-      );
-      lse.set(this.heap.floats(lseAddress, lseLength), (part.batch * heads + head) * queries);
-      if (this.heap.addressOf(output.data) === undefined) {
-        const at = strides(output);
-        const start = part.batch * at.batch + head * at.head;
-        const size = count * queries * valueWidth;
-        const from = this.heap.floats(placedOutput.address, part.batches * size);
-        if (size === at.batch) output.data.set(from, start);
-        else
-          eachHeadRow(output, start, count, (to, length, index) =>
-            output.data.set(from.subarray(index, index + length), to),
-          );
+          sinkLogits: arena.numbers(sinkLogits?.subarray(range.first, range.first + range.count)),
+          // The table has one address for each head; the part's begins at its first.
+          mask: { ...mask, heads: mask.heads + 4 * range.first },
+        };
+        await compute(job, arena, part, range);
+        arena.finish();
+      } finally {
+        if (!this.#disposed) arena.free();
       }
-    } finally {
-      for (const address of allocated) this.heap.free(address);
     }
   }
 
@@ -242,47 +219,27 @@ export class WasmDevice implements AsyncDisposable {
   }
 }
 
-interface Part {
-  readonly batch: number;
-  readonly batches: number;
-  readonly group: number;
-  readonly groups: number;
+/** A job without the places of its tensors. */
+export type JobBase = Omit<Job, 'q' | 'k' | 'v' | 'output' | 'lse'>;
+
+/** Query heads of a part. */
+export interface HeadRange {
+  readonly first: number;
+  readonly count: number;
 }
 
-function onePart(part: number, groups: number): Part {
-  return { batch: Math.floor(part / groups), batches: 1, group: part % groups, groups: 1 };
-}
-
-/** Contiguous runs of `headCount` heads that start at `start`: their place in the tensor, length, and place in [heads, rows, width]. */
-function eachHeadRow(
-  tensor: Tensor,
-  start: number,
-  headCount: number,
-  visit: (at: number, length: number, index: number) => void,
-): void {
-  const { head, row } = strides(tensor);
-  const width = tensor.shape[3];
-  const rows = tensor.layout === 'BNHD' ? tensor.shape[1] : tensor.shape[2];
-  for (let h = 0; h < headCount; h++) {
-    if (row === width) visit(start + h * head, rows * width, h * rows * width);
-    else for (let i = 0; i < rows; i++) visit(start + h * head + i * row, width, (h * rows + i) * width);
-  }
-}
-
-function makeOutput(options: AttentionOptions): Tensor {
-  const shape = outputShape(options);
+function emptyTensor(shape: Tensor['shape'], layout: Tensor['layout']): Tensor {
   const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
-  return { data, shape, layout: options.q.layout ?? 'BHND' };
+  return { data, shape, layout: layout ?? 'BHND' };
 }
 
-function checkOutput(output: Tensor, options: AttentionOptions): void {
-  const shape = outputShape(options);
-  const layout = options.q.layout ?? 'BHND';
+function checkLike(name: string, tensor: Tensor, shape: Tensor['shape'], layout: Tensor['layout'] = 'BHND'): void {
   const count = shape.reduce((product, size) => product * size, 1);
-  if (output.shape.join() !== shape.join() || (output.layout ?? 'BHND') !== layout || output.data.length !== count) {
+  const own = tensor.layout ?? 'BHND';
+  if (tensor.shape.join() !== shape.join() || own !== layout || tensor.data.length !== count) {
     throw new ArgumentError(
-      `attention: output must be [${shape.join(', ')}] in the layout of q (${layout}), ` +
-        `got [${output.shape.join(', ')}] ${output.layout ?? 'BHND'} with ${output.data.length} numbers`,
+      `attention: ${name} must be [${shape.join(', ')}] in the layout of q (${layout}), ` +
+        `got [${tensor.shape.join(', ')}] ${own} with ${tensor.data.length} numbers`,
     );
   }
 }

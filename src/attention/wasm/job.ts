@@ -24,6 +24,8 @@ export interface Job {
   readonly heads: number;
   readonly keyValueHeads: number;
   readonly queries: number;
+  /** Needed backward. */
+  readonly keys?: number;
   readonly queryWidth: number;
   readonly valueWidth: number;
   readonly q: Place;
@@ -39,22 +41,46 @@ export interface Job {
   readonly mask: PlacedMask;
   /** Other queries (strides of q) with a mask of their own in the same softmax. */
   readonly second?: { readonly address: number; readonly mask: PlacedMask };
+  /** A backward pass: its segments, or their sum. Addresses; strides are those of the tensor that each is the gradient of. */
+  readonly backward?: {
+    readonly step: 'segments' | 'sum';
+    readonly gradOutput: number;
+    /** [B, H, N]: the gradient of lse before, delta after the segments. */
+    readonly delta: number;
+    readonly gradQ: number;
+    readonly gradK: number;
+    readonly gradV: number;
+    /** SEGMENT_WORDS words for each. */
+    readonly segments: number;
+    readonly segmentCount: number;
+  };
 }
+
+export const SEGMENT_WORDS = 8;
 
 export const JOB_WORDS = 48;
 export const NEXT_TASK_WORD = 0;
 export const CANCELLED_WORD = 2;
 const T = 64;
 /** Widest panel of the builds. */
-const WIDEST_PANEL = 16;
+export const WIDEST_PANEL = 16;
 
-export function taskCount(job: Job): number {
-  return job.batch * job.heads * Math.ceil(job.queries / T);
+export function taskCount({ batch, heads, keyValueHeads, queries, keys = 0, backward }: Job): number {
+  if (backward?.step === 'segments') return backward.segmentCount;
+  if (backward?.step === 'sum') return batch * keyValueHeads * Math.ceil(keys / T);
+  return batch * heads * Math.ceil(queries / T);
 }
 
-/** Bytes of scratch that one worker needs; kernel/forward.ts lists the pieces. */
-export function scratchBytes(queryWidth: number, valueWidth: number): number {
-  return 4 * T * (3 * queryWidth + 2 * valueWidth + WIDEST_PANEL + 3) + 256;
+/** Bytes of scratch that one worker needs; kernel/forward.ts and kernel/backward.ts list the pieces. */
+export function scratchBytes({
+  queryWidth,
+  valueWidth,
+  backward,
+}: Pick<Job, 'queryWidth' | 'valueWidth' | 'backward'>): number {
+  const floats = backward
+    ? 3 * queryWidth + 2 * valueWidth + 2 * T + 3
+    : 3 * queryWidth + 2 * valueWidth + WIDEST_PANEL + 3;
+  return 4 * T * floats + 256;
 }
 
 export function writeJob(words: Uint32Array, job: Job): void {
@@ -62,7 +88,7 @@ export function writeJob(words: Uint32Array, job: Job): void {
   words.fill(0);
   const { q, k, v, output } = job;
   words.set([0, taskCount(job), 0, job.heads, job.keyValueHeads, job.queries, job.queryWidth, job.valueWidth], 0);
-  words.set([Math.ceil(job.queries / T), q.address, q.batch, q.head, q.row], 8);
+  words.set([0, q.address, q.batch, q.head, q.row], 8);
   words.set([k.address, k.batch, k.head, k.row, k.block], 13);
   words.set([v.address, v.batch, v.head, v.row, v.block], 18);
   words.set([output.address, output.batch, output.head, output.row, job.lse], 23);
@@ -72,5 +98,11 @@ export function writeJob(words: Uint32Array, job: Job): void {
   if (job.second) {
     const { address, mask } = job.second;
     words.set([address, mask.heads, mask.bitmaps, mask.ranges], 34);
+  }
+  if (job.backward) {
+    const { step, gradOutput, delta, gradQ, gradK, gradV, segments, segmentCount } = job.backward;
+    words.set([step === 'segments' ? 1 : 2, gradOutput, delta, gradQ, gradK, gradV, segments, segmentCount], 38);
+    words[46] = job.keys ?? 0;
+    floats[47] = job.scale;
   }
 }

@@ -29,7 +29,7 @@ export function headRows(at: usize, field: usize, head: i32): usize {
   return load<u32>(word(at, field) + <usize>(head * 4));
 }
 
-function scores(K: usize, strideK: usize, Q: usize, S: usize, count: i32, D: i32): void {
+export function scores(K: usize, strideK: usize, Q: usize, S: usize, count: i32, D: i32): void {
   let i: i32 = 0;
   for (; i + TILE_ROWS <= count; i += TILE_ROWS) {
     scoreTile6(K, strideK, Q, S, D);
@@ -39,7 +39,7 @@ function scores(K: usize, strideK: usize, Q: usize, S: usize, count: i32, D: i32
   if (i < count) scoreRemainder(count - i, K, strideK, Q, S, D);
 }
 
-function accumulate(V: usize, strideV: usize, S: usize, O: usize, count: i32, E: i32): void {
+export function accumulate(V: usize, strideV: usize, S: usize, O: usize, count: i32, E: i32): void {
   let e: i32 = 0;
   for (; e + TILE_ROWS <= E; e += TILE_ROWS) {
     valueTile6(V, strideV, S, O, count);

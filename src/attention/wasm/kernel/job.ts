@@ -10,7 +10,6 @@ export const G: usize = 4 * 4;
 export const N: usize = 5 * 4;
 export const D: usize = 6 * 4;
 export const E: usize = 7 * 4;
-export const QUERY_BLOCKS: usize = 8 * 4;
 export const Q: usize = 9 * 4;
 export const Q_BATCH: usize = 10 * 4;
 export const Q_HEAD: usize = 11 * 4;
@@ -47,6 +46,29 @@ export const SECOND_Q: usize = 34 * 4;
 export const SECOND_MASK: usize = 35 * 4;
 export const SECOND_BITMAPS: usize = 36 * 4;
 export const SECOND_RANGES: usize = 37 * 4;
+/** 0: forward; 1: backward; 2: the sum of the backward's segments. */
+export const KIND: usize = 38 * 4;
+/** Gradient of the output, with the strides of the output. */
+export const GRAD_O: usize = 39 * 4;
+/** For each query, sum(grad_output output) - grad_lse [B, H, N]. */
+export const DELTA: usize = 40 * 4;
+/** Gradient of the queries, with the strides of the queries. */
+export const GRAD_Q: usize = 41 * 4;
+/** Gradients of keys and values, with the strides of the keys and values. */
+export const GRAD_K: usize = 42 * 4;
+export const GRAD_V: usize = 43 * 4;
+/**
+ * Segments of the backward: for each of them SEGMENT_WORDS words: batch, group, first query block, end; the address of the
+ * slot of each key block, i32, -1 for a block that its mask does not touch; the number of slots; the addresses of its gradient
+ * of the keys [slots, T, D rounded up to P] and of the values [slots, T, E rounded up to P].
+ */
+export const SEGMENTS: usize = 44 * 4;
+export const SEGMENT_COUNT: usize = 45 * 4;
+export const SEGMENT_WORDS: i32 = 8;
+/** M, number of keys, and number of key blocks. */
+export const M: usize = 46 * 4;
+/** scale: a score is scale q . k before the soft cap. */
+export const SCALE: usize = 47 * 4;
 
 /** T, the side of a block. */
 export const T: i32 = 64;

@@ -1,0 +1,114 @@
+import { BLOCK_SIDE } from '../../mask/index.ts';
+import { strides } from '../problem.ts';
+import type { Tensor } from '../types.ts';
+import type { Heap } from './heap.ts';
+import type { BlockedPlace } from './job.ts';
+
+/** The part of a problem that one job computes: some batch entries, some key/value heads. */
+export interface Part {
+  readonly batch: number;
+  readonly batches: number;
+  readonly group: number;
+  readonly groups: number;
+}
+
+/** The arrays of one job in the kernels' memory: those that lie there already, and copies of the others. */
+export class Arena {
+  readonly #heap: Heap;
+  readonly #part: Part;
+  readonly #allocated: number[] = [];
+  readonly #results: (() => void)[] = [];
+
+  constructor(heap: Heap, part: Part) {
+    this.#heap = heap;
+    this.#part = part;
+  }
+
+  allocate(bytes: number): number {
+    const address = this.#heap.allocate(bytes);
+    this.#allocated.push(address);
+    return address;
+  }
+
+  /** A copy of some numbers, or 0 for undefined. */
+  numbers(values: ArrayLike<number> | undefined): number {
+    if (values === undefined) return 0;
+    const address = this.allocate(4 * values.length);
+    this.#heap.floats(address, values.length).set(values);
+    return address;
+  }
+
+  /** Room for `length` numbers that end up in `to` from `start` on. */
+  numbersOut(to: Float32Array, start: number, length: number): number {
+    const address = this.allocate(4 * length);
+    this.#results.push(() => to.set(this.#heap.floats(address, length), start));
+    return address;
+  }
+
+  /** The part's batches and the heads [first, first + count) of a tensor, to be read. */
+  input(tensor: Tensor, first: number, count: number): BlockedPlace {
+    return this.#place(tensor, first, count, 'in');
+  }
+
+  /** The same, to be written: finish() brings it back. */
+  output(tensor: Tensor, first: number, count: number): BlockedPlace {
+    return this.#place(tensor, first, count, 'out');
+  }
+
+  /** Copies the results to where they belong. */
+  finish(): void {
+    for (const bring of this.#results.splice(0)) bring();
+  }
+
+  free(): void {
+    for (const address of this.#allocated.splice(0)) this.#heap.free(address);
+  }
+
+  #place(tensor: Tensor, first: number, count: number, way: 'in' | 'out'): BlockedPlace {
+    const { batch, batches } = this.#part;
+    const at = strides(tensor);
+    const rows = tensor.layout === 'BNHD' ? tensor.shape[1] : tensor.shape[2];
+    const width = tensor.shape[3];
+    const start = batch * at.batch + first * at.head;
+    const place = (address: number, a: { batch: number; head: number; row: number }) => ({
+      address,
+      batch: 4 * a.batch,
+      head: 4 * a.head,
+      row: 4 * a.row,
+      block: 4 * a.row * BLOCK_SIDE,
+    });
+    const known = this.#heap.addressOf(tensor.data);
+    if (known !== undefined) return place(known + 4 * start, at);
+    const size = count * rows * width;
+    const address = this.allocate(4 * batches * size);
+    const copy = this.#heap.floats(address, batches * size);
+    if (size === at.batch) {
+      if (way === 'in') copy.set(tensor.data.subarray(start, start + batches * size));
+      else this.#results.push(() => tensor.data.set(copy, start));
+      return place(address, at);
+    }
+    if (way === 'in')
+      eachRun(tensor, start, count, (from, to, length) => copy.set(tensor.data.subarray(from, from + length), to));
+    else
+      this.#results.push(() =>
+        eachRun(tensor, start, count, (to, from, length) => tensor.data.set(copy.subarray(from, from + length), to)),
+      );
+    return place(address, { batch: 0, head: rows * width, row: width });
+  }
+}
+
+/** The contiguous runs of `count` heads from `start` on: place in the tensor, place in [heads, rows, width], length. */
+function eachRun(
+  tensor: Tensor,
+  start: number,
+  count: number,
+  visit: (inTensor: number, inCopy: number, length: number) => void,
+): void {
+  const { head, row } = strides(tensor);
+  const width = tensor.shape[3];
+  const rows = tensor.layout === 'BNHD' ? tensor.shape[1] : tensor.shape[2];
+  for (let h = 0; h < count; h++) {
+    if (row === width) visit(start + h * head, h * rows * width, rows * width);
+    else for (let i = 0; i < rows; i++) visit(start + h * head + i * row, (h * rows + i) * width, width);
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * Backward attention (FlashAttention-2, Dao 2023, algorithm 2, with the loops the other way round): scores are computed again
+ * from the log-sum-exp, nothing of size N x M is stored, and no two threads write the same number.
+ *
+ * A task is a segment: some query blocks of all heads that share one key/value head. It keeps the gradient of a query block in
+ * panels while it walks over the key blocks, and adds to gradients of keys and values of its own, which cover just the key
+ * blocks that its mask touches. A second job sums the segments in their order. Segments do not depend on the number of threads.
+ *
+ *   P = 2^(S - lse), dP = V dO^T, dS = P (dP - delta), dQ += dS K, dK += dS^T Q, dV += P^T dO
+ *
+ * Scratch, in bytes: panels of Q T D 4, dO T E 4, dQ T D 4; P and dS T T 4 each; lse and delta T 4 each; copies of a key and
+ * a value block where rows are not contiguous.
+ */
+import * as job from './job';
+import { T } from './job';
+import { headRows, scores, accumulate, word } from './forward';
+import { fromPanels, gatherRows, toPanels } from './layout';
+import { maskTile, softcapTile } from './softmax';
+import { P, TILE_ROWS, gradientRemainder, gradientTile6 } from './tiles.generated';
+import { exp2 } from './vector';
+
+/** log2 units of lse for rows that see no key or do not exist: every probability becomes 0. */
+const UNSEEN: f32 = 3.0e38;
+
+/** S becomes P, dP becomes dS. `cap` is softcap log2(e) or 0; lse in log2 units. */
+function gradientOfScores(S: usize, dP: usize, count: i32, lse: usize, delta: usize, cap: f32): void {
+  const end = S + <usize>(count * P * 4);
+  for (let j: usize = 0; j < <usize>(P * 4); j += 32) {
+    const l0 = v128.load(lse + j);
+    const l1 = v128.load(lse + j, 16);
+    const d0 = v128.load(delta + j);
+    const d1 = v128.load(delta + j, 16);
+    let d = dP + j;
+    if (cap == 0) {
+      for (let s = S + j; s < end; s += <usize>(P * 4)) {
+        const p0 = exp2(f32x4.sub(v128.load(s), l0));
+        const p1 = exp2(f32x4.sub(v128.load(s, 16), l1));
+        v128.store(s, p0);
+        v128.store(s, p1, 16);
+        v128.store(d, f32x4.mul(p0, f32x4.sub(v128.load(d), d0)));
+        v128.store(d, f32x4.mul(p1, f32x4.sub(v128.load(d, 16), d1)), 16);
+        d += <usize>(P * 4);
+      }
+    } else {
+      const inverse = f32x4.splat(1.0 / cap);
+      const one = f32x4.splat(1.0);
+      for (let s = S + j; s < end; s += <usize>(P * 4)) {
+        const s0 = v128.load(s);
+        const s1 = v128.load(s, 16);
+        // tanh again; -Infinity of a masked pair becomes -1, whose slope 0 meets the probability 0.
+        const t0 = f32x4.pmax(f32x4.mul(s0, inverse), f32x4.neg(one));
+        const t1 = f32x4.pmax(f32x4.mul(s1, inverse), f32x4.neg(one));
+        const p0 = exp2(f32x4.sub(s0, l0));
+        const p1 = exp2(f32x4.sub(s1, l1));
+        v128.store(s, p0);
+        v128.store(s, p1, 16);
+        v128.store(d, f32x4.mul(f32x4.mul(p0, f32x4.sub(v128.load(d), d0)), f32x4.sub(one, f32x4.mul(t0, t0))));
+        v128.store(d, f32x4.mul(f32x4.mul(p1, f32x4.sub(v128.load(d, 16), d1)), f32x4.sub(one, f32x4.mul(t1, t1))), 16);
+        d += <usize>(P * 4);
+      }
+    }
+  }
+}
+
+/** C [keys, width] += A^T rows, for `keys` keys and `queries` queries; C has rows of `strideC` bytes. */
+function gradients(A: usize, keys: i32, queries: i32, rows: usize, strideRows: usize, C: usize, width: i32, strideC: usize): void {
+  for (let c: i32 = 0; c < width; c += P) {
+    const B = rows + <usize>(c * 4);
+    let out = C + <usize>(c * 4);
+    let a = A;
+    let k: i32 = 0;
+    for (; k + TILE_ROWS <= keys; k += TILE_ROWS) {
+      gradientTile6(a, <usize>(T * P * 4), queries, B, strideRows, out, strideC);
+      a += <usize>(TILE_ROWS * P * 4);
+      out += <usize>TILE_ROWS * strideC;
+    }
+    if (k < keys) gradientRemainder(keys - k, a, <usize>(T * P * 4), queries, B, strideRows, out, strideC);
+  }
+}
+
+/** Width of a row of partial gradients: a whole number of panels. */
+// @ts-ignore: decorator
+@inline
+function padded(width: i32): i32 {
+  return (width + P - 1) / P * P;
+}
+
+/** One query block of one head. */
+function queryBlock(
+  at: usize, scratch: usize, batch: i32, head: i32, group: i32, block: i32, slots: usize, gradK: usize, gradV: usize,
+): void {
+  const D = <i32>word(at, job.D);
+  const E = <i32>word(at, job.E);
+  const N = <i32>word(at, job.N);
+  const H = <i32>word(at, job.H);
+  const row = block * T;
+  const count = min(T, N - row);
+  const cap = load<f32>(at + job.CAP);
+
+  const Q = scratch;
+  const dO = Q + <usize>(T * D * 4);
+  const dQ = dO + <usize>(T * E * 4);
+  const S = dQ + <usize>(T * D * 4);
+  const dS = S + <usize>(T * T * 4);
+  const lse = dS + <usize>(T * T * 4);
+  const delta = lse + T * 4;
+  const factors = delta + T * 4;
+  const copyK = factors + T * 4;
+  const copyV = copyK + <usize>(T * D * 4 + 16);
+
+  const strideQ = word(at, job.Q_ROW);
+  const strideO = word(at, job.O_ROW);
+  const queryOffset = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + <usize>row * strideQ;
+  const outputOffset = <usize>batch * word(at, job.O_BATCH) + <usize>head * word(at, job.O_HEAD) + <usize>row * strideO;
+  const rowsQ = word(at, job.Q) + queryOffset;
+  const rowsO = word(at, job.O) + outputOffset;
+  const rowsGradO = word(at, job.GRAD_O) + outputOffset;
+  toPanels(rowsQ, strideQ, count, D, Q, load<f32>(at + job.FACTOR));
+  toPanels(rowsGradO, strideO, count, E, dO, 1);
+  memory.fill(dQ, 0, <usize>(T * D * 4));
+
+  const first = <usize>((batch * H + head) * N + row) * 4;
+  for (let i: i32 = 0; i < T; i++) {
+    const at4 = <usize>(i * 4);
+    let l: f32 = UNSEEN;
+    let x: f32 = 0;
+    if (i < count) {
+      const natural = load<f32>(word(at, job.LSE) + first + at4);
+      if (natural != -Infinity) l = <f32>(<f64>natural * 1.4426950408889634);
+      // DELTA holds grad_lse on entry.
+      let sum: f64 = -<f64>load<f32>(word(at, job.DELTA) + first + at4);
+      const o = rowsO + <usize>i * strideO;
+      const g = rowsGradO + <usize>i * strideO;
+      for (let e: i32 = 0; e < E; e++) sum += <f64>load<f32>(o + <usize>(e * 4)) * <f64>load<f32>(g + <usize>(e * 4));
+      x = <f32>sum;
+      store<f32>(word(at, job.DELTA) + first + at4, x);
+    }
+    store<f32>(lse + at4, l);
+    store<f32>(delta + at4, x);
+    store<f32>(factors + at4, load<f32>(at + job.SCALE));
+  }
+
+  const widthK = <usize>(padded(D) * 4);
+  const widthV = <usize>(padded(E) * 4);
+  const baseK = word(at, job.K) + <usize>batch * word(at, job.K_BATCH) + <usize>group * word(at, job.K_HEAD);
+  const baseV = word(at, job.V) + <usize>batch * word(at, job.V_BATCH) + <usize>group * word(at, job.V_HEAD);
+  const rows = headRows(at, job.MASK, head);
+  const end = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4), 4);
+  for (let e = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4)); e < end; e++) {
+    const column = <i32>load<u32>(<usize>load<u32>(rows, 4) + (<usize>e << 2));
+    const bitmap = load<i32>(<usize>load<u32>(rows, 8) + (<usize>e << 2));
+    let strideK = word(at, job.K_ROW);
+    let strideV = word(at, job.V_ROW);
+    let K = baseK + <usize>column * word(at, job.K_BLOCK);
+    let V = baseV + <usize>column * word(at, job.V_BLOCK);
+    if (strideK != <usize>(D * 4) || strideV != <usize>(E * 4)) {
+      const keys = min(T, <i32>word(at, job.M) - column * T);
+      gatherRows(K, strideK, keys, <usize>(D * 4), copyK);
+      gatherRows(V, strideV, keys, <usize>(E * 4), copyV);
+      K = copyK;
+      V = copyV;
+      strideK = <usize>(D * 4);
+      strideV = <usize>(E * 4);
+    }
+    const slot = load<i32>(slots + <usize>(column * 4));
+    const rowsGradK = gradK + <usize>(slot * T) * widthK;
+    const rowsGradV = gradV + <usize>(slot * T) * widthV;
+    let panel: i32 = 0;
+    for (let q: i32 = 0; q < count; q += P) {
+      let firstKey: i32 = 0;
+      let endKey: i32 = T;
+      if (bitmap >= 0) {
+        const range = word(at, job.RANGES) + <usize>bitmap * job.RANGE_BYTES + <usize>(panel * (P / 8) * 2);
+        firstKey = <i32>load<u8>(range);
+        endKey = <i32>load<u8>(range, 1);
+        if (P > 8) {
+          firstKey = min(firstKey, <i32>load<u8>(range, 2));
+          endKey = max(endKey, <i32>load<u8>(range, 3));
+        }
+      }
+      const keys = endKey - firstKey;
+      const s = S + <usize>(panel * T * P * 4);
+      const d = dS + <usize>(panel * T * P * 4);
+      panel += 1;
+      if (keys <= 0) continue;
+      scores(K + <usize>firstKey * strideK, strideK, Q + <usize>(q * D * 4), s, keys, D);
+      if (cap != 0) softcapTile(s, keys, cap);
+      if (bitmap >= 0) {
+        maskTile(s, keys, word(at, job.BITMAPS) + <usize>bitmap * job.BITMAP_BYTES + <usize>(firstKey * 8), panel - 1);
+      }
+      scores(V + <usize>firstKey * strideV, strideV, dO + <usize>(q * E * 4), d, keys, E);
+      gradientOfScores(s, d, keys, lse + <usize>(q * 4), delta + <usize>(q * 4), cap);
+      accumulate(K + <usize>firstKey * strideK, strideK, d, dQ + <usize>(q * D * 4), keys, D);
+      if (bitmap >= 0) {
+        const some = min(P, count - q);
+        gradients(s, keys, some, rowsGradO + <usize>q * strideO, strideO, rowsGradV + <usize>firstKey * widthV, E, widthV);
+        gradients(d, keys, some, rowsQ + <usize>q * strideQ, strideQ, rowsGradK + <usize>firstKey * widthK, D, widthK);
+      }
+    }
+    if (bitmap < 0) {
+      gradients(S, T, count, rowsGradO, strideO, rowsGradV, E, widthV);
+      gradients(dS, T, count, rowsQ, strideQ, rowsGradK, D, widthK);
+    }
+  }
+  fromPanels(dQ, factors, word(at, job.GRAD_Q) + queryOffset, strideQ, count, D);
+}
+
+/** One segment: all its query blocks, of each head that shares its key/value head. */
+export function backwardSegment(at: usize, scratch: usize, index: i32): void {
+  const segment = word(at, job.SEGMENTS) + <usize>(index * job.SEGMENT_WORDS * 4);
+  const batch = load<i32>(segment);
+  const group = load<i32>(segment, 4);
+  const firstBlock = load<i32>(segment, 8);
+  const endBlock = load<i32>(segment, 12);
+  const slots = <usize>load<u32>(segment, 16);
+  const keys = load<i32>(segment, 20) * T;
+  const gradK = <usize>load<u32>(segment, 24);
+  const gradV = <usize>load<u32>(segment, 28);
+  memory.fill(gradK, 0, <usize>(keys * padded(<i32>word(at, job.D)) * 4));
+  memory.fill(gradV, 0, <usize>(keys * padded(<i32>word(at, job.E)) * 4));
+  const perGroup = <i32>word(at, job.H) / <i32>word(at, job.G);
+  for (let block = firstBlock; block < endBlock; block++) {
+    for (let h: i32 = 0; h < perGroup; h++) {
+      queryBlock(at, scratch, batch, group * perGroup + h, group, block, slots, gradK, gradV);
+    }
+  }
+}
+
+/** out [keys, width] += factor * rows; rows are padded to whole panels. */
+function addRows(rows: usize, keys: i32, width: i32, out: usize, stride: usize, factor: f32): void {
+  for (let key: i32 = 0; key < keys; key++) {
+    for (let c: i32 = 0; c < width; c++) {
+      const o = out + <usize>(c * 4);
+      store<f32>(o, load<f32>(o) + load<f32>(rows + <usize>(c * 4)) * factor);
+    }
+    rows += <usize>(padded(width) * 4);
+    out += stride;
+  }
+}
+
+/** One block of keys of one key/value head: the sum over the segments that touch it, in their order. */
+export function sumSegments(at: usize, batch: i32, group: i32, block: i32): void {
+  const D = <i32>word(at, job.D);
+  const E = <i32>word(at, job.E);
+  const keys = min(T, <i32>word(at, job.M) - block * T);
+  const strideK = word(at, job.K_ROW);
+  const strideV = word(at, job.V_ROW);
+  const row = <usize>(block * T);
+  const outK = word(at, job.GRAD_K) + <usize>batch * word(at, job.K_BATCH) + <usize>group * word(at, job.K_HEAD) + row * strideK;
+  const outV = word(at, job.GRAD_V) + <usize>batch * word(at, job.V_BATCH) + <usize>group * word(at, job.V_HEAD) + row * strideV;
+  for (let key: i32 = 0; key < keys; key++) {
+    memory.fill(outK + <usize>key * strideK, 0, <usize>(D * 4));
+    memory.fill(outV + <usize>key * strideV, 0, <usize>(E * 4));
+  }
+  const segments = <i32>word(at, job.SEGMENT_COUNT);
+  for (let i: i32 = 0; i < segments; i++) {
+    const segment = word(at, job.SEGMENTS) + <usize>(i * job.SEGMENT_WORDS * 4);
+    if (load<i32>(segment) != batch || load<i32>(segment, 4) != group) continue;
+    const slot = load<i32>(<usize>load<u32>(segment, 16) + <usize>(block * 4));
+    if (slot < 0) continue;
+    const first = <usize>(slot * T * 4);
+    addRows(<usize>load<u32>(segment, 24) + first * <usize>padded(D), keys, D, outK, strideK, load<f32>(at + job.SCALE));
+    addRows(<usize>load<u32>(segment, 28) + first * <usize>padded(E), keys, E, outV, strideV, 1);
+  }
+}
