@@ -96,6 +96,19 @@ describe('compileMask', () => {
     );
   });
 
+  it('is allows() for every place of an edge within a block', () => {
+    const check = (pattern: Pattern, queryOffset: number): void => {
+      const mask = compileMask(pattern, { queries: 128, keys: 128, heads: 1, queryOffset });
+      expect(Buffer.compare(toDense(mask, 0), denseByDefinition(pattern, 0, 128, 128, queryOffset))).toBe(0);
+    };
+    for (let left = 0; left <= 66; left++) {
+      for (const dilation of [1, 2, 65])
+        check(window({ left, right: 66 - left, dilation }), dilation === 1 ? 64 : left);
+      check(intersect(window({ left, right: 3 }), sinks(left + 64)), 64);
+      check(union(window({ left: 66 - left }), globalTokens({ positions: [left, left + 70] })), 0);
+    }
+  });
+
   it('is allows() far from the start, where only a few rows are compiled', () => {
     fc.assert(
       fc.property(
@@ -144,10 +157,14 @@ describe('compileMask', () => {
   it('takes little time and memory at a million tokens, and less for a step of a decoder', () => {
     const pattern = intersect(causal(), union(window(512), sinks(4)));
     const n = 1_000_000;
-    const start = performance.now();
     const { rows, bitmaps } = compileMask(pattern, { queries: n, keys: n, heads: 32 });
-    // 0.03 to 0.15 s; the limit leaves room for a busy machine.
-    expect(performance.now() - start).toBeLessThan(1000);
+    // 0.03 to 0.15 s; the limit, and a second and third try, leave room for a busy machine.
+    const seconds = [1, 2, 3].map(() => {
+      const start = performance.now();
+      compileMask(pattern, { queries: n, keys: n, heads: 32 });
+      return (performance.now() - start) / 1000;
+    });
+    expect(Math.min(...seconds)).toBeLessThan(1);
     // The diagonal, the far edge of the window, the sinks, and the one block where that edge meets the sinks.
     expect(bitmaps.length / BITMAP_WORDS).toBe(4);
     expect(rows[0]?.column.length).toBe(15_625 * 10 - 36 - 9);
@@ -159,13 +176,22 @@ describe('compileMask', () => {
     expect((performance.now() - stepStart) / steps).toBeLessThan(5);
   });
 
-  it('does not pay for global tokens outside the window they are intersected with', () => {
-    const many = globalTokens({ positions: Array.from({ length: 100_000 }, (_, i) => i * 10), direction: 'keys' });
-    const start = performance.now();
-    const mask = compileMask(intersect(many, window(256)), { queries: 1_000_000, keys: 1_000_000, heads: 1 });
-    expect(mask.rows[0]?.column.length).toBeLessThan(15_625 * 10);
-    // Looking at every token for every query block would be 1.5e9 steps; this is a few hundred thousand.
-    expect(performance.now() - start).toBeLessThan(3000);
+  it('does not look at global tokens outside the window they are intersected with', () => {
+    let reads = 0;
+    const positions = new Proxy(
+      Array.from({ length: 10_000 }, (_, i) => i * 2),
+      {
+        get(list, key, receiver) {
+          reads++;
+          return Reflect.get(list, key, receiver);
+        },
+      },
+    );
+    const pattern: Pattern = { kind: 'intersect', of: [{ kind: 'global', positions, direction: 'keys' }, window(256)] };
+    const { rows } = compileMask(pattern, { queries: 20_000, keys: 20_000, heads: 1 });
+    expect(rows[0]?.column.length).toBe(313 * 9 - 20);
+    // All tokens for each of the 313 query blocks would be millions; the window holds 300 of them.
+    expect(reads).toBeLessThan(1_500_000);
   });
 
   it('handles parameters up to 2^53 - 1', () => {

@@ -107,7 +107,7 @@ function drawCells(mask: BlockMask, head: number, grid: CellGrid, xScale: number
     });
 }
 
-/** 0 for an empty cell, 1 to 4 for one in partial blocks, 5 to 8 for one with at least as many full blocks, by density. */
+/** 0 for an empty cell, 1 to 4 for one in partial blocks, 5 to 8 for one with more full blocks than partial ones, by density. */
 function cellTones(mask: BlockMask, head: number, grid: CellGrid): Uint8Array {
   const { rows, columns, density, rowEdge, columnEdge } = grid;
   const kept = rowsOfHead(mask, head);
