@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -82,6 +82,21 @@ describe('farfield mask', () => {
       await rm(folder, { recursive: true });
     }
     expect(existsSync(folder)).toBe(false);
+  });
+});
+
+describe('farfield doctor', () => {
+  it('reports this machine', async () => {
+    const { code, stdout, stderr } = await farfield('doctor', '--json');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({
+      node: process.versions.node,
+      processor: { usable: availableParallelism() },
+      webassembly: { simd: true, threads: true },
+      attention: { threads: availableParallelism() },
+      onnxruntime: { version: expect.stringMatching(/^\d+\.\d+\.\d+/) },
+    });
+    expect((await farfield('doctor')).stdout).toMatch(/^Farfield uses\n {2}attention +the \w+ kernel: /m);
   });
 });
 

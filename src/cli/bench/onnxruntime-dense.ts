@@ -1,7 +1,7 @@
 import { createNodeBackend, GraphBuilder, type HostTensor } from '../../graph/index.ts';
 import { type Contender, type ContenderFactory, fill, type Problem } from './problem.ts';
 
-/** com.microsoft.MultiHeadAttention on every pair, fed [1, N, H * D]. */
+/** com.microsoft.MultiHeadAttention on every pair, fed [1, N, H * D]; ONNX Runtime with its own defaults, but for spinning threads. */
 export const onnxruntimeDense: ContenderFactory = {
   name: 'onnxruntime-dense',
   what: 'onnxruntime-node, MultiHeadAttention on every pair',
@@ -18,7 +18,7 @@ export const onnxruntimeDense: ContenderFactory = {
       attributes: { num_heads: { type: 'int', value: heads } },
     } as const;
     graph.output(graph.op1(node, 'float32', shape), 'output');
-    const session = await (await createNodeBackend({ threads })).compile(graph.build());
+    const session = await (await createNodeBackend({ threads, memoryArena: true })).compile(graph.build());
 
     const tensor = (): HostTensor & { type: 'float32' } => ({
       type: 'float32',

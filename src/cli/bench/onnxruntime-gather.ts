@@ -48,7 +48,7 @@ export const onnxruntimeGather: ContenderFactory = {
     const scaled = scaleBy(graph, reshape(graph, q, [heads, blocks, T, width]), 1 / Math.sqrt(width));
     const scores = add(graph, matmul(graph, scaled, transpose(graph, gathered(k), [0, 1, 3, 2])), bias);
     graph.output(matmul(graph, softmax(graph, scores), gathered(v)), 'output');
-    const session = await (await createNodeBackend({ threads })).compile(graph.build());
+    const session = await (await createNodeBackend({ threads, memoryArena: true })).compile(graph.build());
 
     const rows = blocks * T;
     const tensor = (dimensions: readonly number[]): HostTensor & { type: 'float32' } => ({

@@ -2,7 +2,7 @@ import { addCommand, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatTable, wrap } from '../format.ts';
 import { type Choice, chooseFor, type Machine } from '../machine/choices.ts';
-import { readOnnxRuntime } from '../machine/onnxruntime.ts';
+import { tryAttention, tryOnnxRuntime } from '../machine/engines.ts';
 import { readMemory, readProcessor } from '../machine/processor.ts';
 import { readWebAssemblyFeatures } from '../machine/webassembly.ts';
 
@@ -23,7 +23,8 @@ async function doctor(_options: object, context: CommandContext): Promise<void> 
     memory: readMemory(),
     webassembly: readWebAssemblyFeatures(),
     float16Array: 'Float16Array' in globalThis,
-    onnxruntime: await readOnnxRuntime(),
+    attention: await tryAttention(),
+    onnxruntime: await tryOnnxRuntime(),
   };
   const choices = chooseFor(machine);
   const { node, v8 } = process.versions;

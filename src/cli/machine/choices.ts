@@ -1,5 +1,5 @@
 import { formatBytes } from '../format.ts';
-import type { OnnxRuntime } from './onnxruntime.ts';
+import type { AttentionEngine, DenseEngine, Failure } from './engines.ts';
 import type { Memory, Processor } from './processor.ts';
 import type { WebAssemblyFeatures } from './webassembly.ts';
 
@@ -8,7 +8,8 @@ export interface Machine {
   readonly memory: Memory;
   readonly webassembly: WebAssemblyFeatures;
   readonly float16Array: boolean;
-  readonly onnxruntime: OnnxRuntime | { readonly failure: string };
+  readonly attention: AttentionEngine | Failure;
+  readonly onnxruntime: DenseEngine | Failure;
 }
 
 /** One thing that Farfield decides on this machine. */
@@ -20,53 +21,58 @@ export interface Choice {
 
 /** What Farfield uses on a machine, and why, in words for the person who owns it. */
 export function chooseFor(machine: Machine): Choice[] {
-  return [attention(machine), merge(machine), threads(machine), sharing(machine), memory(machine), dense(machine)];
+  return [attention(machine), merge(machine), threads(machine), dense(machine), sharing(machine), memory(machine)];
 }
 
-function attention({ webassembly }: Machine): Choice {
+function attention({ attention, webassembly }: Machine): Choice {
   const what = 'attention';
-  if (!webassembly.simd) {
-    return { what, uses: 'the reference in plain TypeScript, which is slow', because: 'WebAssembly has no SIMD here' };
+  if ('failure' in attention) return { what, uses: 'only the slow reference', because: attention.failure };
+  const { build } = attention;
+  if (build === 'baseline') {
+    const because = webassembly.relaxedSimd ? 'it was the fastest just now' : 'relaxed SIMD needs Node 22 or newer';
+    return { what, uses: 'the baseline kernel', because };
   }
-  return webassembly.relaxedSimd
-    ? { what, uses: 'the relaxed SIMD kernel', because: 'it multiplies and adds in one instruction' }
-    : { what, uses: 'the baseline SIMD kernel', because: 'relaxed SIMD needs Node 22 or newer' };
+  return {
+    what,
+    uses: `the ${build} kernel`,
+    because:
+      build === 'merged'
+        ? 'fused multiply-add in 256-bit vectors, the fastest when timed just now'
+        : 'fused multiply-add in 128-bit vectors',
+  };
 }
 
-function merge({ webassembly, processor }: Machine): Choice {
+function merge({ attention, webassembly, processor }: Machine): Choice {
   const what = '256-bit merge';
   const { mergeFlag, relaxedSimd } = webassembly;
+  if ('build' in attention && attention.build === 'merged') {
+    return { what, uses: 'yes', because: `V8 takes --${mergeFlag} while the kernels are compiled` };
+  }
   if (!relaxedSimd || mergeFlag === null) {
     return { what, uses: 'no', because: 'this V8 has no flag for it; Node 24 and newer have one' };
   }
   if (processor.architecture !== 'x64') {
-    return { what, uses: 'no', because: `V8 merges for x64 only; this is ${processor.architecture}` };
+    return { what, uses: 'no', because: `V8 merges on x64 only; this is ${processor.architecture}` };
   }
-  if (processor.vectors !== null && !processor.vectors.includes('AVX2')) {
-    return { what, uses: 'no', because: 'the processor has no AVX2' };
-  }
-  const unsure = processor.vectors === null ? ', and has an effect where the processor has AVX2' : '';
-  return {
-    what,
-    uses: 'yes, while the kernels are compiled',
-    because: `V8 knows --${mergeFlag}${unsure}; the faster of a narrow and a wide kernel is kept`,
-  };
+  return { what, uses: 'no', because: 'the kernel without it was faster when both were timed just now' };
 }
 
-function threads({ webassembly, processor }: Machine): Choice {
+function threads({ attention, webassembly, processor }: Machine): Choice {
   const what = 'threads';
-  if (!webassembly.threads) return { what, uses: '1', because: 'there is no shared WebAssembly memory here' };
+  if ('failure' in attention) return { what, uses: '1', because: 'the kernels do not run' };
+  const uses = `${attention.threads}`;
+  if (!webassembly.threads) return { what, uses, because: 'there is no shared WebAssembly memory here' };
   const { usable, processors } = processor;
   return usable < processors
-    ? { what, uses: `${usable}`, because: `this process may use ${usable} of ${processors} processors` }
-    : { what, uses: `${usable}`, because: 'one for each processor' };
+    ? { what, uses, because: `this process may use ${usable} of ${processors} processors` }
+    : { what, uses, because: 'one for each processor' };
 }
 
 function dense({ onnxruntime }: Machine): Choice {
   const what = 'the rest of a model';
   return 'failure' in onnxruntime
-    ? { what, uses: 'nothing: models cannot run', because: `onnxruntime-node does not load: ${onnxruntime.failure}` }
-    : { what, uses: `onnxruntime-node ${onnxruntime.version}`, because: 'dense layers run on its native kernels' };
+    ? { what, uses: 'nothing, so no model runs', because: onnxruntime.failure }
+    : { what, uses: `onnxruntime-node ${onnxruntime.version}`, because: 'its native kernels run the dense layers' };
 }
 
 function sharing({ onnxruntime }: Machine): Choice {

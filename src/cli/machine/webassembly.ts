@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { hasRelaxedSimd, hasSimd } from '../../attention/wasm/platform.ts';
 
 /** What this JavaScript engine's WebAssembly offers to the attention kernels. */
 export interface WebAssemblyFeatures {
@@ -16,32 +17,12 @@ export interface WebAssemblyFeatures {
 
 export function readWebAssemblyFeatures(): WebAssemblyFeatures {
   return {
-    simd: WebAssembly.validate(vectorModule(zeros)),
-    relaxedSimd: WebAssembly.validate(vectorModule([...zeros, ...zeros, ...zeros, ...relaxedMultiplyAdd])),
+    simd: hasSimd(),
+    relaxedSimd: hasRelaxedSimd(),
     threads: typeof SharedArrayBuffer === 'function' && typeof Atomics === 'object' && largestMemory() > 0,
     mergeFlag: findMergeFlag(),
     largestMemoryBytes: largestMemory(),
   };
-}
-
-/** i32.const 0, i32x4.splat: a vector of zeros. */
-const zeros = [0x41, 0x00, 0xfd, 0x11];
-/** f32x4.relaxed_madd (relaxed SIMD proposal, opcode 0x105). */
-const relaxedMultiplyAdd = [0xfd, 0x85, 0x02];
-
-/** A module with one function of type () -> v128 and this body. */
-function vectorModule(instructions: readonly number[]): Uint8Array<ArrayBuffer> {
-  const body = [0x00, ...instructions, 0x0b];
-  return Uint8Array.of(
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-    ...section(1, [0x01, 0x60, 0x00, 0x01, 0x7b]),
-    ...section(3, [0x01, 0x00]),
-    ...section(10, [0x01, body.length, ...body]),
-  );
-}
-
-function section(id: number, content: readonly number[]): number[] {
-  return [id, content.length, ...content];
 }
 
 const PAGE = 65536;
@@ -60,6 +41,12 @@ function largestMemory(): number {
 
 /** Asks a second process, because V8 says nothing to the caller about a flag that it does not know. */
 function findMergeFlag(): string | null {
-  const list = execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8', maxBuffer: 1 << 24 });
+  let list: string;
+  try {
+    list = execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8', maxBuffer: 1 << 24, stdio: 'pipe' });
+  } catch {
+    // Not Node, or not V8.
+    return null;
+  }
   return ['wasm-revectorize', 'experimental-wasm-revectorize'].find((flag) => list.includes(` --${flag} `)) ?? null;
 }
