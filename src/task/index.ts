@@ -1,0 +1,4 @@
+/** What a person asks for. */
+export { type GenerateOptions, type GenerateResult, generate } from './generate.ts';
+export { type PerplexityOptions, type PerplexityProgress, type PerplexityResult, perplexity } from './perplexity.ts';
+export type { SamplingOptions } from './sampling.ts';

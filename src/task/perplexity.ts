@@ -1,0 +1,132 @@
+/** How well a model predicts a text. */
+import { ArgumentError, MemoryError } from '../errors.ts';
+import type { LanguageModel, Positions, TokenStream } from '../model/index.ts';
+import { dense, type Pattern } from '../pattern/index.ts';
+import { peakMemory } from './peak-memory.ts';
+
+/** Tokens between two reports of progress. */
+const STEP = 1024;
+
+export interface PerplexityProgress {
+  /** Tokens read, of `total`. */
+  readonly done: number;
+  readonly total: number;
+  readonly tokensPerSecond: number;
+  /** Of the tokens so far. */
+  readonly perplexity: number;
+  /** What is being read: the pattern asked for, or what it is compared with. */
+  readonly run: 'pattern' | 'dense';
+}
+
+export interface PerplexityOptions {
+  readonly model: LanguageModel;
+  /** Token ids of the text. */
+  readonly ids: ArrayLike<number>;
+  /** Which earlier tokens each token sees. Default: all. */
+  readonly pattern?: Pattern;
+  /** Default 'auto': see Positions. */
+  readonly positions?: Positions;
+  /** Tokens to read from the start. Default: all. */
+  readonly length?: number;
+  /** Reads the text with dense attention too, as far as memory goes. */
+  readonly compare?: 'dense';
+  /** Tokens to read for the comparison, whose time grows with the square of it. Default: `length`. */
+  readonly compareLength?: number;
+  readonly onProgress?: (progress: PerplexityProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface PerplexityResult {
+  /** Tokens read. The first is given, so one fewer is predicted. */
+  readonly tokens: number;
+  /** e to the mean of -log p over all predicted tokens. */
+  readonly perplexity: number;
+  /** The same over the last tenth of them. */
+  readonly perplexityLastTenth: number;
+  readonly tokensPerSecond: number;
+  readonly seconds: number;
+  /** The most memory that the process has held until this run's end. */
+  readonly peakMemoryBytes: number | undefined;
+  /** Bytes of keys and values at the end. */
+  readonly cacheBytes: number;
+  readonly pattern: Pattern;
+  readonly positions: 'given' | 'cached';
+  readonly compared?: PerplexityResult;
+}
+
+/**
+ * Reads a text and measures how well each token was predicted from those before it that the pattern lets it see: Jelinek et al.,
+ * "Perplexity - a measure of the difficulty of speech recognition tasks".
+ * @throws ArgumentError for fewer than two tokens, MemoryError before reading where `length` does not fit, the signal's reason.
+ */
+export async function perplexity(options: PerplexityOptions): Promise<PerplexityResult> {
+  const { model, ids, pattern = dense(), positions = 'auto', length = ids.length, compare } = options;
+  if (!Number.isSafeInteger(length) || length < 2 || length > ids.length) {
+    throw new ArgumentError(
+      `perplexity: length is ${length}; it must be an integer from 2 to the ${ids.length} tokens of the text`,
+    );
+  }
+  const result = await measure(options, model.stream({ pattern, positions, length }), length, 'pattern');
+  if (compare === undefined) return result;
+  const wanted = Math.max(2, Math.min(options.compareLength ?? length, length));
+  const [stream, reached] = longestDense(model, wanted);
+  return { ...result, compared: await measure(options, stream, reached, 'dense') };
+}
+
+/** Dense attention keeps every key: of a text that does not fit, the longest part among halves, quarters, ... of it that does. */
+function longestDense(model: LanguageModel, length: number): [TokenStream, number] {
+  for (let part = length; ; part = Math.floor(part / 2)) {
+    try {
+      return [model.stream({ pattern: dense(), positions: 'given', length: part }), part];
+    } catch (error) {
+      if (!(error instanceof MemoryError) || part < 4) throw error;
+    }
+  }
+}
+
+async function measure(
+  { ids, onProgress, signal }: PerplexityOptions,
+  stream: TokenStream,
+  tokens: number,
+  run: 'pattern' | 'dense',
+): Promise<PerplexityResult> {
+  const losses = new Float32Array(tokens - 1);
+  const all = Int32Array.from({ length: tokens }, (_, i) => ids[i] ?? -1);
+  const start = performance.now();
+  const elapsed = () => (performance.now() - start) / 1000;
+  let sum = 0;
+  try {
+    for (let from = 0; from < losses.length; from += STEP) {
+      const to = Math.min(from + STEP, losses.length);
+      const part = await stream.losses(all.subarray(from, to), all.subarray(from + 1, to + 1), {
+        ...(signal === undefined ? {} : { signal }),
+      });
+      losses.set(part, from);
+      sum += total(part);
+      const done = to === losses.length ? tokens : to;
+      onProgress?.({ done, total: tokens, tokensPerSecond: done / elapsed(), perplexity: Math.exp(sum / to), run });
+    }
+    const seconds = elapsed();
+    const lastTenth = losses.subarray(losses.length - Math.ceil(losses.length / 10));
+    return {
+      tokens,
+      perplexity: Math.exp(sum / losses.length),
+      perplexityLastTenth: Math.exp(total(lastTenth) / lastTenth.length),
+      tokensPerSecond: tokens / seconds,
+      seconds,
+      peakMemoryBytes: peakMemory(),
+      cacheBytes: stream.bytes,
+      pattern: stream.pattern,
+      positions: stream.positions,
+    };
+  } finally {
+    stream.close();
+  }
+}
+
+/** In float64, as thousands of losses are added. */
+function total(losses: Float32Array): number {
+  let sum = 0;
+  for (const loss of losses) sum += loss;
+  return sum;
+}
