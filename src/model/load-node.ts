@@ -23,7 +23,7 @@ export async function loadFromDisk(path: string, options: LoadLanguageModelOptio
   try {
     const config = configOf(opened, path);
     const weights = openLlamaWeights(opened.checkpoint, config, { format: opened.format, weights: kind, source: path });
-    const tokenizer = await tokenizerOf(opened, path);
+    const tokenizer = options.tokenizer ?? (await tokenizerOf(opened, path));
     checkVocabulary(tokenizer, config.vocabularySize);
     const machine: Machine = { memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Infinity) };
     const weightBytes = weights.bytes;

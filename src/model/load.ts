@@ -1,10 +1,13 @@
 import type { WasmDevice } from '../attention/index.ts';
 import type { DenseBackend } from '../graph/index.ts';
+import type { Tokenizer } from '../text/index.ts';
 import type { LanguageModel } from './language-model.ts';
 
 export interface LoadLanguageModelOptions {
   /** 'quantized' (default) keeps quantized matrices as they are stored; 'f32' expands them: larger, and the exact numbers. */
   readonly weights?: 'quantized' | 'f32';
+  /** Default: the one of the GGUF file, or tokenizer.json beside the weights. */
+  readonly tokenizer?: Tokenizer;
   /** For attention. Default: one of the model's own, which ends with it. */
   readonly device?: WasmDevice;
   /** For everything else. Default: onnxruntime-node. */
