@@ -1,10 +1,14 @@
 import type { Register } from '../command.ts';
 import { registerBenchAttention } from './bench-attention.ts';
 import { registerDoctor } from './doctor.ts';
+import { registerGenerate } from './generate.ts';
 import { registerMask } from './mask.ts';
+import { registerPerplexity } from './perplexity.ts';
 
 /** Every command, in the order in which the help lists them. */
 export const registry: readonly Register[] = [
+  registerPerplexity,
+  registerGenerate,
   registerMask,
   (program, start) => {
     const bench = program

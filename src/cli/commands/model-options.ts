@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { FarfieldError } from '../../errors.ts';
+import { type LanguageModel, loadLanguageModel, type Positions } from '../../model/index.ts';
+import { type Pattern, parsePattern } from '../../pattern/index.ts';
+import { decodeText } from '../../text/index.ts';
+import { integer } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+
+/** What every command that runs a language model can be told. */
+export interface ModelOptions {
+  readonly model: string;
+  readonly pattern?: string;
+  readonly positions: Positions;
+  readonly weights: 'quantized' | 'f32';
+  readonly threads?: number;
+}
+
+/** Adds the options of ModelOptions. */
+export function addModelOptions(command: Command): Command {
+  return command
+    .option('--model <path>', 'a .gguf file, a .safetensors file, or a folder with config.json and tokenizer.json')
+    .option(
+      '--pattern <pattern>',
+      'which earlier tokens each token sees, for example "sinks:4+window:1024"; default: all',
+    )
+    .addOption(
+      new Option(
+        '--positions <kind>',
+        'cached: sinks keep the distance at which the model knows them; auto: cached beyond the model’s context',
+      )
+        .choices(['auto', 'given', 'cached'])
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--weights <form>', 'quantized: as the file stores them; f32: expanded, larger, and the exact numbers')
+        .choices(['quantized', 'f32'])
+        .default('quantized'),
+    )
+    .option('--threads <count>', 'threads; default: one for each core', integer(1));
+}
+
+/** The pattern that was given, checked before anything is loaded. */
+export function patternOf({ pattern }: ModelOptions): { readonly pattern?: Pattern } {
+  return pattern === undefined ? {} : { pattern: parsePattern(pattern) };
+}
+
+/** Loads the model behind a progress line. The caller disposes it. */
+export async function openModel(options: ModelOptions, { progress, signal }: CommandContext): Promise<LanguageModel> {
+  using line = progress({ label: 'loading the model', unit: 'parts' });
+  return await loadLanguageModel(options.model, {
+    weights: options.weights,
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    onProgress: (done) => line.update(done),
+    signal,
+  });
+}
+
+/** A UTF-8 text file. @throws FarfieldError where it cannot be read, TextError where it is not UTF-8. */
+export async function readText(path: string, option: string): Promise<string> {
+  try {
+    return decodeText(await readFile(path), path);
+  } catch (error) {
+    if (error instanceof FarfieldError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : String(error);
+    throw new FarfieldError(`${option} ${path}: ${why}`, { cause: error });
+  }
+}
+
+/** Token ids behind a progress line. */
+export async function tokenize(model: LanguageModel, text: string, context: CommandContext): Promise<Int32Array> {
+  using line = context.progress({ label: 'tokenizing', unit: 'characters', total: text.length });
+  return await model.tokenizer.encodeInPieces(text, {
+    addSpecialTokens: true,
+    signal: context.signal,
+    onProgress: (done) => line.update(done),
+  });
+}
+
+/** Parses an option that is a number from `least` to `most`. */
+export function numberFrom(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (!(value >= least && value <= most)) {
+      const end = most === Infinity ? 'or more' : `to ${most}`;
+      throw new InvalidArgumentError(`It must be a number from ${least} ${end}.`);
+    }
+    return value;
+  };
+}
