@@ -6,6 +6,7 @@ import { type Pattern, parsePattern } from '../../pattern/index.ts';
 import { decodeText } from '../../text/index.ts';
 import { integer } from '../command.ts';
 import type { CommandContext } from '../context.ts';
+import type { Progress } from '../progress.ts';
 
 /** What every command that runs a language model can be told. */
 export interface ModelOptions {
@@ -47,13 +48,20 @@ export function patternOf({ pattern }: ModelOptions): { readonly pattern?: Patte
 
 /** Loads the model behind a progress line. The caller disposes it. */
 export async function openModel(options: ModelOptions, { progress, signal }: CommandContext): Promise<LanguageModel> {
-  using line = progress({ label: 'loading the model', unit: 'parts' });
-  return await loadLanguageModel(options.model, {
-    weights: options.weights,
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-    onProgress: (done) => line.update(done),
-    signal,
-  });
+  let line: Progress | undefined;
+  try {
+    return await loadLanguageModel(options.model, {
+      weights: options.weights,
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      onProgress: (done, total) => {
+        line ??= progress({ label: 'loading the model', unit: 'parts', total });
+        line.update(done);
+      },
+      signal,
+    });
+  } finally {
+    line?.[Symbol.dispose]();
+  }
 }
 
 /** A UTF-8 text file. @throws FarfieldError where it cannot be read, TextError where it is not UTF-8. */
