@@ -97,15 +97,30 @@ describe('compileMask', () => {
   });
 
   it('is allows() for every place of an edge within a block', () => {
-    const check = (pattern: Pattern, queryOffset: number): void => {
-      const mask = compileMask(pattern, { queries: 128, keys: 128, heads: 1, queryOffset });
-      expect(Buffer.compare(toDense(mask, 0), denseByDefinition(pattern, 0, 128, 128, queryOffset))).toBe(0);
+    const check = (pattern: Pattern, queries: number, keys: number, queryOffset: number): void => {
+      const mask = compileMask(pattern, { queries, keys, heads: 1, queryOffset });
+      expect(Buffer.compare(toDense(mask, 0), denseByDefinition(pattern, 0, queries, keys, queryOffset))).toBe(0);
     };
-    for (let left = 0; left <= 66; left++) {
-      for (const dilation of [1, 2, 65])
-        check(window({ left, right: 66 - left, dilation }), dilation === 1 ? 64 : left);
-      check(intersect(window({ left, right: 3 }), sinks(left + 64)), 64);
-      check(union(window({ left: 66 - left }), globalTokens({ positions: [left, left + 70] })), 0);
+    // Steps at which the edge of the window meets a corner of a block, exactly or but for one.
+    for (const size of [0, 1, 2, 18, 19, 20, 21, 22, 61, 62, 63, 64, 65, 66, 125, 126, 127, 128, 129]) {
+      for (const dilation of [1, 3, 65]) {
+        check(window({ left: size, right: 200, dilation }), 192, 320, 0);
+        check(window({ left: 200, right: size, dilation }), 192, 320, 128);
+        check(window({ left: size, right: size, dilation }), 128, 192, 0);
+      }
+    }
+    for (let step = -66; step <= 66; step++) {
+      check(causal(), 128, 128, step);
+      check(sinks(step + 66), 64, 128, 0);
+      check(intersect(window({ left: 66, right: 3 }), sinks(step + 66)), 64, 128, 64);
+      check(union(window({ left: step + 66 }), globalTokens({ positions: [step + 66] })), 128, 128, 0);
+    }
+    // A block with every token but one global, in turn as queries, as keys and as both.
+    for (const missing of [0, 31, 32, 63]) {
+      const positions = Array.from({ length: 64 }, (_, i) => i + 64).filter((position) => position !== 64 + missing);
+      for (const direction of ['queries', 'keys', 'both'] as const) {
+        check(globalTokens({ positions, direction }), 192, 192, 0);
+      }
     }
   });
 

@@ -1,0 +1,118 @@
+import { ArgumentError } from '../../errors.ts';
+import type { BlockMask } from '../block-mask.ts';
+import { degrees, directedGraph, undirectedGraph } from './block-graph.ts';
+import { checkCount } from './check.ts';
+import { measureClustering } from './clustering.ts';
+import { countComponents } from './components.ts';
+import { type Estimate, exactly } from './estimate.ts';
+import { Laplacian } from './laplacian.ts';
+import { measurePaths } from './paths.ts';
+import { sampleIntegers, seededRandom } from './random.ts';
+import { estimateSpectralGap, exactSpectralGap } from './spectral-gap.ts';
+
+/**
+ * Measures of the graph that a mask makes of its tokens, as networkx defines them. Undirected: an edge between two different
+ * tokens where one sees the other in some head. Directed: from a query to what it sees.
+ */
+export interface GraphMeasures {
+  readonly nodes: number;
+  readonly edges: number;
+  readonly averageDegree: number;
+  readonly minDegree: number;
+  readonly maxDegree: number;
+  readonly components: number;
+  /** Mean edges of the shortest path over all ordered pairs of different tokens; null where some pair has none. */
+  readonly averageShortestPath: Estimate | null;
+  /** The same over the pairs that have one. */
+  readonly averageShortestPathReachable: Estimate;
+  /** Largest and smallest eccentricity; null where the graph is not connected, or only sampled. */
+  readonly diameter: number | null;
+  readonly radius: number | null;
+  /** Mean over all tokens of (edges among neighbours) / (d (d - 1) / 2), 0 for a degree d below 2. */
+  readonly averageClustering: Estimate;
+  /** 3 triangles / connected triples; null where only sampled. */
+  readonly transitivity: number | null;
+  /** Second smallest eigenvalue of I - D^-1/2 A D^-1/2: 0 where the graph is not connected. */
+  readonly spectralGap: Estimate;
+  readonly directed: {
+    readonly edges: number;
+    /** Ordered pairs of different tokens that a path leads through. */
+    readonly reachablePairs: Estimate;
+    /** Mean edges of the shortest path over them. */
+    readonly averageShortestPath: Estimate;
+    /** The layers until everything that can be reached has been; null where only sampled. */
+    readonly longestShortestPath: number | null;
+  };
+}
+
+export interface GraphMeasureOptions {
+  /** Most tokens for which paths and clustering are exact. Default 4096. */
+  readonly exactLength?: number;
+  /** Most tokens for which all eigenvalues are computed. Default 512. */
+  readonly exactSpectrumLength?: number;
+  /** Tokens drawn for an estimate. Default 64. */
+  readonly samples?: number;
+  /** The sample and the start of the eigenvalue search. Default 0. */
+  readonly seed?: number;
+}
+
+/**
+ * Measures a mask with as many queries as keys. Exact up to a length; above it estimates from a seeded sample, with their
+ * error. Degrees, edges and components are always exact. Memory proportional to the kept blocks and the length.
+ *
+ * Throws ArgumentError for an empty mask, one that is not square, or a bad option.
+ */
+export function graphMeasures(mask: BlockMask, options: GraphMeasureOptions = {}): GraphMeasures {
+  const { exactLength = 4096, exactSpectrumLength = 512, samples = 64, seed = 0 } = options;
+  checkCount('graphMeasures exactLength', exactLength, 0);
+  checkCount('graphMeasures exactSpectrumLength', exactSpectrumLength, 0);
+  checkCount('graphMeasures samples', samples, 2);
+  const nodes = mask.queries;
+  if (nodes === 0) throw new ArgumentError('graphMeasures: the mask has no tokens, so there is nothing to measure');
+  const graph = undirectedGraph(mask);
+  const arrows = directedGraph(mask);
+  const degree = degrees(graph);
+  const ends = sum(degree);
+  const isSampled = nodes > Math.max(exactLength, samples);
+  const tokens = isSampled
+    ? sampleIntegers(samples, nodes, seededRandom(seed))
+    : Array.from({ length: nodes }, (_, token) => token);
+
+  const components = countComponents(graph);
+  const isConnected = components === 1;
+  const paths = measurePaths(graph, tokens);
+  const clustering = measureClustering(graph, tokens, degree);
+  const along = measurePaths(arrows, tokens);
+  const laplacian = new Laplacian(graph, degree);
+  const isWhole = !isSampled && isConnected;
+  return {
+    nodes,
+    edges: ends / 2,
+    averageDegree: ends / nodes,
+    minDegree: degree.reduce((least, d) => Math.min(least, d), Infinity),
+    maxDegree: degree.reduce((most, d) => Math.max(most, d), 0),
+    components,
+    averageShortestPath: isConnected ? paths.averageReachable : null,
+    averageShortestPathReachable: paths.averageReachable,
+    diameter: isWhole ? paths.longest : null,
+    radius: isWhole ? paths.shortestEccentricity : null,
+    averageClustering: clustering.average,
+    transitivity: clustering.transitivity,
+    spectralGap:
+      !isConnected || nodes < 2
+        ? exactly(0)
+        : nodes <= exactSpectrumLength
+          ? exactSpectralGap(laplacian)
+          : estimateSpectralGap(laplacian, seed),
+    directed: {
+      edges: sum(degrees(arrows)),
+      reachablePairs: along.reachablePairs,
+      averageShortestPath: along.averageReachable,
+      longestShortestPath: isSampled ? null : along.longest,
+    },
+  };
+}
+
+function sum(values: Uint32Array): number {
+  return values.reduce((total, value) => total + value, 0);
+}
