@@ -1,22 +1,23 @@
 import { popcount } from '../bitmap.ts';
 import { BITMAP_WORDS, BLOCK_SIDE, FULL_BLOCK } from '../block-mask.ts';
 import type { BlockGraph } from './block-graph.ts';
-import { type Estimate, meanOfSample } from './estimate.ts';
+import { type Estimate, meanOverTokens, type TokenSample } from './estimate.ts';
 
 export interface Clustering {
   /** Mean over all tokens of edges among neighbours / (d (d - 1) / 2), 0 for a degree d below 2 (Watts, Strogatz 1998). */
   readonly average: Estimate;
-  /** 3 triangles / connected triples; 0 where there is no triple. Known only where `tokens` are all. */
+  /** 3 triangles / connected triples; 0 where there is no triple. Null where only sampled. */
   readonly transitivity: number | null;
 }
 
 /**
- * Clustering coefficients of `tokens` (all of them, or a sample without replacement). For each, its neighbours are written
+ * Clustering coefficients of the tokens of a sample. For each, its neighbours are written
  * as a row of bits, and each neighbour's row is counted against it: time proportional to the kept blocks of the
  * neighbours' rows.
  */
-export function measureClustering(graph: BlockGraph, tokens: readonly number[], degree: Uint32Array): Clustering {
+export function measureClustering(graph: BlockGraph, sample: TokenSample, degree: Uint32Array): Clustering {
   const { nodes, rows, bitmaps } = graph;
+  const { tokens } = sample;
   const blocks = rows.rowStart.length - 1;
   const own = new Uint32Array(blocks * 2);
   const perBlock = new Uint8Array(blocks);
@@ -68,7 +69,10 @@ export function measureClustering(graph: BlockGraph, tokens: readonly number[], 
   }
 
   const isAll = tokens.length === nodes;
-  return { average: meanOfSample(local, nodes), transitivity: isAll ? (triples === 0 ? 0 : closed / triples) : null };
+  return {
+    average: meanOverTokens(local, sample),
+    transitivity: isAll ? (triples === 0 ? 0 : closed / triples) : null,
+  };
 }
 
 /** The 64 bits of a token's row in each of its blocks, cut to the length. */

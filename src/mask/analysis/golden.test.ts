@@ -75,7 +75,7 @@ function named(own: GraphMeasures): Record<string, number | null> {
     max_degree: own.maxDegree,
     components: own.components,
     average_shortest_path_length: own.averageShortestPath?.value ?? null,
-    average_shortest_path_length_reachable: own.averageShortestPathReachable.value,
+    average_shortest_path_length_reachable: own.averageShortestPathReachable?.value ?? null,
     diameter: own.diameter,
     radius: own.radius,
     average_clustering: own.averageClustering.value,
@@ -83,7 +83,7 @@ function named(own: GraphMeasures): Record<string, number | null> {
     laplacian_second_smallest: own.spectralGap.value,
     directed_edges: own.directed.edges,
     directed_reachable_pairs: own.directed.reachablePairs.value,
-    directed_average_shortest_path_length: own.directed.averageShortestPath.value,
+    directed_average_shortest_path_length: own.directed.averageShortestPath?.value ?? null,
     directed_longest_shortest_path: own.directed.longestShortestPath,
   };
 }

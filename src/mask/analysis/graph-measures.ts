@@ -4,7 +4,7 @@ import { degrees, directedGraph, undirectedGraph } from './block-graph.ts';
 import { checkCount } from './check.ts';
 import { measureClustering } from './clustering.ts';
 import { countComponents } from './components.ts';
-import { type Estimate, exactly } from './estimate.ts';
+import { type Estimate, exactly, type TokenSample } from './estimate.ts';
 import { Laplacian } from './laplacian.ts';
 import { measurePaths } from './paths.ts';
 import { sampleIntegers, seededRandom } from './random.ts';
@@ -23,8 +23,8 @@ export interface GraphMeasures {
   readonly components: number;
   /** Mean edges of the shortest path over all ordered pairs of different tokens; null where some pair has none. */
   readonly averageShortestPath: Estimate | null;
-  /** The same over the pairs that have one. */
-  readonly averageShortestPathReachable: Estimate;
+  /** The same over the pairs that have one; null where none has. */
+  readonly averageShortestPathReachable: Estimate | null;
   /** Largest and smallest eccentricity; null where the graph is not connected, or only sampled. */
   readonly diameter: number | null;
   readonly radius: number | null;
@@ -38,9 +38,9 @@ export interface GraphMeasures {
     readonly edges: number;
     /** Ordered pairs of different tokens that a path leads through. */
     readonly reachablePairs: Estimate;
-    /** Mean edges of the shortest path over them. */
-    readonly averageShortestPath: Estimate;
-    /** The layers until everything that can be reached has been; null where only sampled. */
+    /** Mean edges of the shortest path over them; null where there are none. */
+    readonly averageShortestPath: Estimate | null;
+    /** The layers until everything that can be reached has been; null where there is none, or only sampled. */
     readonly longestShortestPath: number | null;
   };
 }
@@ -50,7 +50,7 @@ export interface GraphMeasureOptions {
   readonly exactLength?: number;
   /** Most tokens for which all eigenvalues are computed. Default 512. */
   readonly exactSpectrumLength?: number;
-  /** Tokens drawn for an estimate. Default 64. */
+  /** Tokens that an estimate looks at. Default 64. */
   readonly samples?: number;
   /** The sample and the start of the eigenvalue search. Default 0. */
   readonly seed?: number;
@@ -74,15 +74,14 @@ export function graphMeasures(mask: BlockMask, options: GraphMeasureOptions = {}
   const degree = degrees(graph);
   const ends = sum(degree);
   const isSampled = nodes > Math.max(exactLength, samples);
-  const tokens = isSampled
-    ? sampleIntegers(samples, nodes, seededRandom(seed))
-    : Array.from({ length: nodes }, (_, token) => token);
+  const everyToken = { tokens: Array.from(degree.keys()), certain: 0, population: nodes };
+  const sample = isSampled ? drawTokens(degree, samples, seed) : everyToken;
 
   const components = countComponents(graph);
   const isConnected = components === 1;
-  const paths = measurePaths(graph, tokens);
-  const clustering = measureClustering(graph, tokens, degree);
-  const along = measurePaths(arrows, tokens);
+  const paths = measurePaths(graph, sample);
+  const clustering = measureClustering(graph, sample, degree);
+  const along = measurePaths(arrows, sample);
   const laplacian = new Laplacian(graph, degree);
   const isWhole = !isSampled && isConnected;
   return {
@@ -108,9 +107,26 @@ export function graphMeasures(mask: BlockMask, options: GraphMeasureOptions = {}
       edges: sum(degrees(arrows)),
       reachablePairs: along.reachablePairs,
       averageShortestPath: along.averageReachable,
-      longestShortestPath: isSampled ? null : along.longest,
+      longestShortestPath: isSampled || along.longest === 0 ? null : along.longest,
     },
   };
+}
+
+/**
+ * Tokens for an estimate. The few with very many neighbours (global tokens) are taken for certain, up to half the sample: a
+ * draw would nearly always miss them, and not know what it missed.
+ */
+function drawTokens(degree: Uint32Array, samples: number, seed: number): TokenSample {
+  const population = degree.length;
+  const many = (4 * sum(degree)) / population;
+  const hubs = Array.from(degree.keys())
+    .filter((token) => (degree[token] ?? 0) > many)
+    .sort((a, b) => (degree[b] ?? 0) - (degree[a] ?? 0) || a - b)
+    .slice(0, samples >> 1);
+  const isHub = new Set(hubs);
+  const others = Array.from(degree.keys()).filter((token) => !isHub.has(token));
+  const drawn = sampleIntegers(samples - hubs.length, others.length, seededRandom(seed)).map((i) => others[i] ?? 0);
+  return { tokens: [...hubs, ...drawn], certain: hubs.length, population };
 }
 
 function sum(values: Uint32Array): number {

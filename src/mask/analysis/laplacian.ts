@@ -1,6 +1,8 @@
 import { BITMAP_WORDS, BLOCK_SIDE, FULL_BLOCK } from '../block-mask.ts';
 import type { BlockGraph } from './block-graph.ts';
 
+const PREFIXES = BLOCK_SIDE + 1;
+
 /**
  * The normalized Laplacian L = I - D^-1/2 A D^-1/2 of an undirected graph (Chung, Spectral Graph Theory, section 1.2), with
  * zeros in the row and column of a token without neighbours. Its eigenvalues lie in [0, 2].
@@ -10,13 +12,14 @@ export class Laplacian {
   /** D^-1/2, 0 for a token without neighbours. */
   readonly #scale: Float64Array;
   readonly #graph: BlockGraph;
-  readonly #scaled: Float64Array;
+  /** For each block the sums of its first 0, 1, ..., T entries. */
+  readonly #prefix: Float64Array;
 
   constructor(graph: BlockGraph, degree: Uint32Array) {
     this.nodes = graph.nodes;
     this.#graph = graph;
     this.#scale = Float64Array.from(degree, (d) => (d === 0 ? 0 : 1 / Math.sqrt(d)));
-    this.#scaled = new Float64Array(graph.nodes);
+    this.#prefix = new Float64Array((graph.rows.rowStart.length - 1) * PREFIXES);
   }
 
   /** The unit vector that L maps to zero in a connected graph: D^1/2 1, normalized. */
@@ -26,41 +29,28 @@ export class Laplacian {
     return vector.map((x) => x / norm);
   }
 
-  /** out = L x. One addition for each full block of a row, one for each edge of the others. */
+  /** out = L x. One addition for each full block of a row, one for each run of neighbours in the others. */
   apply(x: Float64Array, out: Float64Array): void {
     const { rows, bitmaps } = this.#graph;
     const scale = this.#scale;
-    const scaled = this.#scaled;
     const blocks = rows.rowStart.length - 1;
-    const blockSum = new Float64Array(blocks);
-    for (let token = 0; token < this.nodes; token++) {
-      const value = (x[token] ?? 0) * (scale[token] ?? 0);
-      scaled[token] = value;
-      const block = Math.floor(token / BLOCK_SIDE);
-      blockSum[block] = (blockSum[block] ?? 0) + value;
-    }
+    for (let i = 0; i < blocks; i++) this.#sumBlock(i, x);
+    const prefix = this.#prefix;
     for (let i = 0; i < blocks; i++) {
       const first = i * BLOCK_SIDE;
       const count = Math.min(BLOCK_SIDE, this.nodes - first);
       let all = 0;
       out.fill(0, first, first + count);
       for (let e = rows.rowStart[i] ?? 0; e < (rows.rowStart[i + 1] ?? 0); e++) {
-        const j = rows.column[e] ?? 0;
+        const start = (rows.column[e] ?? 0) * PREFIXES;
         const index = rows.bitmap[e] ?? FULL_BLOCK;
         if (index === FULL_BLOCK) {
-          all += blockSum[j] ?? 0;
+          all += prefix[start + BLOCK_SIDE] ?? 0;
           continue;
         }
-        const target = j * BLOCK_SIDE;
         for (let r = 0; r < count; r++) {
           const word = index * BITMAP_WORDS + r * 2;
-          let sum = 0;
-          for (let bits = bitmaps[word] ?? 0; bits !== 0; bits &= bits - 1) {
-            sum += scaled[target + 31 - Math.clz32(bits & -bits)] ?? 0;
-          }
-          for (let bits = bitmaps[word + 1] ?? 0; bits !== 0; bits &= bits - 1) {
-            sum += scaled[target + 63 - Math.clz32(bits & -bits)] ?? 0;
-          }
+          const sum = sumRuns(bitmaps[word] ?? 0, prefix, start) + sumRuns(bitmaps[word + 1] ?? 0, prefix, start + 32);
           out[first + r] = (out[first + r] ?? 0) + sum;
         }
       }
@@ -70,6 +60,17 @@ export class Laplacian {
         out[token] = own === 0 ? 0 : (x[token] ?? 0) - own * ((out[token] ?? 0) + all);
       }
     }
+  }
+
+  /** Prefix sums of D^-1/2 x over the tokens of one block. */
+  #sumBlock(i: number, x: Float64Array): void {
+    const first = i * BLOCK_SIDE;
+    let sum = 0;
+    for (let c = 0; c < BLOCK_SIDE; c++) {
+      this.#prefix[i * PREFIXES + c] = sum;
+      sum += (x[first + c] ?? 0) * (this.#scale[first + c] ?? 0);
+    }
+    this.#prefix[i * PREFIXES + BLOCK_SIDE] = sum;
   }
 
   /** The whole matrix [n, n]. */
@@ -86,4 +87,18 @@ export class Laplacian {
     }
     return matrix;
   }
+}
+
+/** The sum of the entries at the set bits of a word, from prefix sums that begin at `start`. */
+function sumRuns(word: number, prefix: Float64Array, start: number): number {
+  let sum = 0;
+  for (let bits = word; bits !== 0; ) {
+    const from = 31 - Math.clz32(bits & -bits);
+    // Adding the lowest bit carries through its run of ones; what is left above is the rest.
+    const rest = bits & (bits + (bits & -bits));
+    const run = bits & ~rest;
+    sum += (prefix[start + 32 - Math.clz32(run)] ?? 0) - (prefix[start + from] ?? 0);
+    bits = rest;
+  }
+  return sum;
 }

@@ -1,4 +1,3 @@
-import { ArgumentError } from '../../errors.ts';
 import type { Pattern } from '../../pattern/pattern.ts';
 import type { KeyRange } from '../../pattern/visibility.ts';
 import { compileMask } from '../compile.ts';
@@ -27,8 +26,8 @@ export function receptiveField(
   options: { readonly length: number; readonly layers: number; readonly query: number; readonly heads?: number },
 ): ReceptiveField {
   const { length, layers, query, heads = 1 } = options;
-  checkCount('receptiveField length', length, 1, Infinity);
-  checkCount('receptiveField layers', layers, 0, Infinity);
+  checkCount('receptiveField length', length, 1);
+  checkCount('receptiveField layers', layers, 0);
   checkCount('receptiveField query', query, 0, length - 1);
   const search = new HopSearch(directedGraph(compileMask(pattern, { queries: length, keys: length, heads })));
   let count = 1;

@@ -25,11 +25,7 @@ function tridiagonalize(a: Float64Array, n: number, diagonal: Float64Array, besi
     beside[k] = alpha;
     // v = x - alpha e1, and the reflection I - 2 v v^T / (v^T v) turns the column x into alpha e1.
     const vv = 2 * (squares - first * alpha);
-    if (k === n - 2 || vv === 0) {
-      beside[k] = k === n - 2 ? first : alpha;
-      if (vv === 0) beside[k] = first;
-      continue;
-    }
+    if (vv === 0) continue;
     for (let i = k + 1; i < n; i++) v[i] = a[i * n + k] ?? 0;
     v[k + 1] = first - alpha;
     const factor = 2 / vv;
