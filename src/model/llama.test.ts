@@ -2,13 +2,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../attention/index.ts';
 import { ArgumentError, CheckpointError, DeviceError, MemoryError, ModelError } from '../errors.ts';
-import { createNodeBackend } from '../graph/index.ts';
 import { causal, dense, intersect, type Pattern, sinks, union, window } from '../pattern/index.ts';
-import { LanguageModel } from './language-model.ts';
 import type { LlamaConfig } from './llama-config.ts';
-import { LlamaEngine } from './llama-engine.ts';
 import { nameFromGguf, openLlamaWeights } from './llama-weights.ts';
-import { checkpointOf, definition, LETTERS, TINY, tinyWeights } from './testing.ts';
+import { checkpointOf, definition, openTiny, TINY, tinyWeights } from './testing.ts';
 
 const weights = tinyWeights(TINY);
 const ids = Array.from({ length: 150 }, (_, i) => (i * 31 + (i >> 2) * 7) % 50);
@@ -19,15 +16,7 @@ beforeAll(async () => {
 });
 afterAll(async () => device.dispose());
 
-async function open(config: LlamaConfig = TINY, memoryBytes = 2 ** 40): Promise<LanguageModel> {
-  const options = { format: 'safetensors', weights: 'f32', source: 'tiny' } as const;
-  const tensors = openLlamaWeights(checkpointOf(weights), config, options);
-  const backend = await createNodeBackend({ threads: 1 });
-  const engine = await LlamaEngine.create(config, tensors, device, backend, { accuracyLevel: 4 });
-  const machine = { memoryBytes };
-  const close = async () => undefined;
-  return new LanguageModel({ config, tokenizer: LETTERS, engine, device, weightBytes: tensors.bytes, machine, close });
-}
+const open = (config: LlamaConfig = TINY, memoryBytes?: number) => openTiny(device, config, memoryBytes);
 
 function worst(got: ArrayLike<number>, want: readonly number[]): number {
   expect(got.length).toBe(want.length);

@@ -1,8 +1,13 @@
 /** A tiny Llama with random weights, and its definition in float64, for tests. */
+import type { WasmDevice } from '../attention/index.ts';
 import type { Checkpoint, StoredTensor } from '../checkpoint/index.ts';
+import { createNodeBackend } from '../graph/index.ts';
 import { allows, type Pattern } from '../pattern/index.ts';
 import type { Tokenizer } from '../text/index.ts';
+import { LanguageModel } from './language-model.ts';
 import type { LlamaConfig } from './llama-config.ts';
+import { LlamaEngine } from './llama-engine.ts';
+import { openLlamaWeights } from './llama-weights.ts';
 
 export const TINY: LlamaConfig = {
   architecture: 'llama',
@@ -33,6 +38,21 @@ export const LETTERS: Tokenizer = {
 };
 
 type Weights = ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+
+/** The tiny model on a device; `memoryBytes` is what the machine is said to have. */
+export async function openTiny(
+  device: WasmDevice,
+  config: LlamaConfig = TINY,
+  memoryBytes = 2 ** 40,
+): Promise<LanguageModel> {
+  const options = { format: 'safetensors', weights: 'f32', source: 'tiny' } as const;
+  const tensors = openLlamaWeights(checkpointOf(tinyWeights(config)), config, options);
+  const backend = await createNodeBackend({ threads: 1 });
+  const engine = await LlamaEngine.create(config, tensors, device, backend, { accuracyLevel: 4 });
+  const machine = { memoryBytes };
+  const close = async () => undefined;
+  return new LanguageModel({ config, tokenizer: LETTERS, engine, device, weightBytes: tensors.bytes, machine, close });
+}
 
 /** Weights drawn so that attention is peaked; the same on every run (mulberry32). */
 export function tinyWeights(config: LlamaConfig): Map<string, { shape: number[]; data: Float32Array }> {
