@@ -5,7 +5,10 @@ import { createContext } from '../src/cli/context.ts';
 import { exitCode } from '../src/cli/exit-code.ts';
 import { Interrupted, InterruptWatch } from '../src/cli/interrupt.ts';
 import { FarfieldError } from '../src/errors.ts';
+import { measureIdleness, noiseWarning } from './quiet.ts';
 
+// bench/peers may have a commander of its own.
+export { Option, type OptionValues } from 'commander';
 export type { CommandContext } from '../src/cli/context.ts';
 
 /** `examples` are the command lines that its help ends with. */
@@ -30,6 +33,8 @@ export async function start<Options extends OptionValues>(command: Command, run:
   const context = createContext(process, watch.signal, options.json === true);
   watch.onSlowStop(() => context.note(`${command.name()}: stopping; press Ctrl-C again to stop at once`));
   try {
+    const warning = noiseWarning(await measureIdleness());
+    if (warning !== undefined) context.note(warning);
     await run(options, context);
     watch.signal.throwIfAborted();
   } catch (error) {

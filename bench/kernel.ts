@@ -2,7 +2,6 @@
  * The builds of the wasm kernel beside each other, on one thread: `npm run bench:kernel`. V8 keeps compiled code by a module's
  * bytes, and every build has its own, so one process can hold all three.
  */
-import type { OptionValues } from 'commander';
 import { createDevice, referenceAttention, type Tensor, type WasmDevice } from '../src/attention/index.ts';
 import { type Contender, fill, type Problem } from '../src/cli/bench/problem.ts';
 import { timeInTurns } from '../src/cli/bench/timing.ts';
@@ -11,7 +10,7 @@ import { formatDuration, formatRate, formatTable } from '../src/cli/format.ts';
 import { DeviceError } from '../src/errors.ts';
 import { type BlockMask, compileMask, statistics } from '../src/mask/index.ts';
 import { window } from '../src/pattern/index.ts';
-import { benchmark, type CommandContext, start } from './frame.ts';
+import { benchmark, type CommandContext, type OptionValues, start } from './frame.ts';
 
 const BUILDS = ['baseline', 'relaxed', 'merged'] as const;
 type BuildName = (typeof BUILDS)[number];

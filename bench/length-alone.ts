@@ -1,7 +1,13 @@
 /** Started by length.ts with a shape and a length: compiles the mask and runs once, in a process that does only this. */
 import { peakResidentBytes } from '../src/cli/bench/peak-resident.ts';
 import { compileMask, statistics } from '../src/mask/index.ts';
+import { finish, readJob } from './alone.ts';
 import { LongAttention, patternOf, type Shape } from './long-attention.ts';
+
+export interface LengthJob {
+  readonly shape: Shape;
+  readonly length: number;
+}
 
 export interface AloneResult {
   /** The first compilation of a process, nothing warmed up. */
@@ -14,7 +20,7 @@ export interface AloneResult {
   readonly peakMemoryBytes: number;
 }
 
-const { shape, length } = JSON.parse(process.argv[2] ?? '') as { shape: Shape; length: number };
+const { shape, length } = readJob<LengthJob>();
 const residentBefore = process.memoryUsage.rss();
 const start = performance.now();
 const mask = compileMask(patternOf(shape), { queries: length, keys: length, heads: 1 });
@@ -22,10 +28,9 @@ const maskMilliseconds = performance.now() - start;
 const maskGrowthBytes = Math.max(0, peakResidentBytes() - residentBefore);
 const attention = await LongAttention.create(shape, length);
 await attention.run(mask, new AbortController().signal);
-const result: AloneResult = {
+finish({
   maskMilliseconds,
   maskGrowthBytes,
   maskBytes: statistics(mask).bytes,
   peakMemoryBytes: peakResidentBytes(),
-};
-process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit());
+} satisfies AloneResult);

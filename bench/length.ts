@@ -3,15 +3,14 @@
  * sinks, so every query sees the same number of keys and the time per token should not depend on the length.
  */
 import { availableParallelism } from 'node:os';
-import type { OptionValues } from 'commander';
 import { median } from '../src/cli/bench/timing.ts';
 import { integer } from '../src/cli/command.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from '../src/cli/format.ts';
 import { compileMask, statistics } from '../src/mask/index.ts';
 import { formatPattern } from '../src/pattern/index.ts';
 import { runAlone } from './alone.ts';
-import { benchmark, type CommandContext, integers, start } from './frame.ts';
-import type { AloneResult } from './length-alone.ts';
+import { benchmark, type CommandContext, integers, type OptionValues, start } from './frame.ts';
+import type { AloneResult, LengthJob } from './length-alone.ts';
 import { LongAttention, patternOf, type Shape } from './long-attention.ts';
 
 interface Options extends OptionValues {
@@ -61,7 +60,9 @@ async function run(options: Options, context: CommandContext): Promise<void> {
     using progress = context.progress({ label: 'measuring memory', unit: 'tokens', total });
     let done = 0;
     for (const length of lengths) {
-      alone.push(options.alone ? await runAlone<AloneResult>(aloneProgram, { shape, length }, signal) : null);
+      alone.push(
+        options.alone ? await runAlone<AloneResult>(aloneProgram, { shape, length } satisfies LengthJob, signal) : null,
+      );
       done += length;
       progress.update(done);
     }
