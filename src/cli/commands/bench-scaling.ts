@@ -1,0 +1,159 @@
+import { availableParallelism } from 'node:os';
+import { drawChart, type Line, letter } from '../bench/scaling/chart.ts';
+import { drawChartSvg } from '../bench/scaling/chart-svg.ts';
+import { type Family, families } from '../bench/scaling/families.ts';
+import type { PowerFit } from '../bench/scaling/fit.ts';
+import { type Curve, measureScaling } from '../bench/scaling/measure.ts';
+import { addCommand, integer, listOf, type Register } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { formatCount, formatDuration, formatTable, wrap } from '../format.ts';
+import { writeOutputFile } from '../output-file.ts';
+
+interface Options {
+  readonly family?: readonly string[];
+  readonly from: number;
+  readonly to: number;
+  readonly heads: number;
+  readonly dim: number;
+  readonly threads: number;
+  readonly repeat: number;
+  readonly limit: number;
+  readonly svg?: string;
+}
+
+const names = families.map(({ name }) => name);
+
+export const registerBenchScaling: Register = (bench, start) => {
+  addCommand(bench, 'scaling', {
+    summary: 'time attention as the text grows, and fit how fast it does',
+    description:
+      'Times attention at doubling lengths for patterns whose pairs grow as n, n log n, n sqrt n and n^2, fits the exponent ' +
+      'of each by least squares on logarithms, and draws the curves. Masks are compiled before the clock starts.',
+    examples: [
+      { does: 'all families, 1,024 to 16,384 tokens', command: 'farfield bench scaling' },
+      {
+        does: 'two of them further, and the picture',
+        command: 'farfield bench scaling --family window,sinks+window --to 262144 --svg scaling.svg',
+      },
+      { does: 'for a script', command: 'farfield bench scaling --json' },
+    ],
+  })
+    .option('--family <names>', `patterns to time, separated by commas: ${names.join(', ')}`, listOf(names))
+    .option('--from <tokens>', 'shortest length', integer(64), 1024)
+    .option('--to <tokens>', 'longest length', integer(128), 16_384)
+    .option('--heads <count>', 'heads', integer(1), 2)
+    .option('--dim <width>', 'width of queries, keys and values', integer(1), 64)
+    .option('--threads <count>', 'threads', integer(1), availableParallelism())
+    .option('--repeat <times>', 'runs of each that count', integer(1), 5)
+    .option('--limit <milliseconds>', 'leave out what one run is expected to take longer for', integer(1), 5000)
+    .option('--svg <file>', 'draw the curves to an SVG file')
+    .action(start(benchScaling));
+};
+
+async function benchScaling(options: Options, context: CommandContext): Promise<void> {
+  const { family, from, to, heads, dim, threads, repeat, limit, svg } = options;
+  const chosen = families.filter(({ name }) => family === undefined || family.includes(name));
+  const lengths: number[] = [];
+  for (let length = from; length <= to; length *= 2) lengths.push(length);
+  using progress = context.progress({
+    label: 'measuring',
+    unit: 'runs',
+    total: chosen.length * lengths.length * (repeat + 1),
+  });
+  const curves = await measureScaling(chosen, {
+    lengths,
+    heads,
+    width: dim,
+    threads,
+    repeat,
+    limitMilliseconds: limit,
+    signal: context.signal,
+    onRun: (done) => progress.update(done),
+  });
+  const about = `${heads} ${heads === 1 ? 'head' : 'heads'} of ${dim}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const axes = { formatX: formatCount, formatY: formatDuration };
+  if (svg !== undefined) {
+    const drawing = drawChartSvg(curves.map(line), {
+      ...axes,
+      title: `Attention as the text grows: ${about}`,
+      xName: 'tokens',
+      yName: 'time of one run',
+    });
+    await writeOutputFile(svg, drawing, context.signal);
+    context.note(`wrote ${svg}`);
+  }
+  context.result(
+    { lengths, heads, dim, threads, repeat, families: curves },
+    describe(curves, chosen, lengths, about, repeat, context.columns),
+  );
+}
+
+function describe(
+  curves: readonly Curve[],
+  chosen: readonly Family[],
+  lengths: readonly number[],
+  about: string,
+  repeat: number,
+  columns: number,
+): string {
+  const times = (curve: Curve): string[] =>
+    lengths.map((length) => {
+      const point = curve.points.find((own) => own.length === length);
+      return point === undefined ? '-' : formatDuration(point.milliseconds);
+    });
+  const rows = curves.map((curve, i) => [letter(i), curve.name, ...times(curve)]);
+  const right = lengths.map((_, i) => i + 2);
+  const fits = curves.map(({ name, order, time, computedPairs, pairs }, i) => [
+    letter(i),
+    name,
+    order,
+    exponent(time, true),
+    exponent(computedPairs),
+    exponent(pairs),
+  ]);
+  return [
+    `Attention as the text grows: ${about}, medians of ${repeat}`,
+    '',
+    formatTable([['', 'tokens', ...lengths.map(formatCount)], ...rows], right),
+    ...(curves.some(({ points }) => points.length < lengths.length)
+      ? ['-: left out, because one run was expected to take longer than --limit']
+      : []),
+    '',
+    drawChart(curves.map(line), {
+      columns: Math.min(columns, 100),
+      rows: 18,
+      formatX: formatCount,
+      formatY: formatDuration,
+    }),
+    '',
+    'Fitted exponents: with an exponent e, twice the text takes 2^e times as much',
+    formatTable([['', '', 'pairs grow as', 'time', 'pairs computed', 'pairs'], ...fits], [3, 4, 5]),
+    '',
+    wrap(
+      'Kernels work on blocks of 64 x 64 pairs. Pairs computed are all pairs of the blocks that hold an allowed one: where a ' +
+        'pattern scatters its pairs they grow faster than the pairs do, and the time follows them.',
+      Math.min(columns, 100),
+    ),
+    '',
+    ...legend(chosen, Math.min(columns, 100)),
+  ].join('\n');
+}
+
+function legend(chosen: readonly Family[], columns: number): string[] {
+  const width = Math.max(...chosen.map(({ name }) => name.length));
+  return chosen.map(({ name, what }, i) => {
+    const left = `${letter(i)}  ${name.padEnd(width)}  `;
+    return left + wrap(what, columns - left.length, ' '.repeat(left.length));
+  });
+}
+
+function line({ name, points }: Curve): Line {
+  return { name, points: points.map(({ length, milliseconds }) => ({ x: length, y: milliseconds })) };
+}
+
+/** 1.52, or 1.52 ± 0.03. */
+function exponent(fit: PowerFit | null, withError = false): string {
+  if (fit === null) return '-';
+  const value = fit.exponent.toFixed(2);
+  return withError && fit.standardError !== null ? `${value} ± ${fit.standardError.toFixed(2)}` : value;
+}
