@@ -1,5 +1,6 @@
 import type { Register } from '../command.ts';
 import { registerBenchAttention } from './bench-attention.ts';
+import { registerBenchScaling } from './bench-scaling.ts';
 import { registerDoctor } from './doctor.ts';
 import { registerGenerate } from './generate.ts';
 import { registerMask } from './mask.ts';
@@ -16,6 +17,7 @@ export const registry: readonly Register[] = [
       .summary('time Farfield beside others')
       .description('Times Farfield beside others.');
     registerBenchAttention(bench, start);
+    registerBenchScaling(bench, start);
   },
   registerDoctor,
 ];
