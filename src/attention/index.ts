@@ -1,6 +1,25 @@
 export { attention, attentionGradients, createDevice, defaultDevice, dispose } from './attention.ts';
 export { type CacheAttention, type CacheLayer, KeyValueCache } from './cache.ts';
+export type { Dropout } from './dropout.ts';
 export { type ReferenceResult, referenceAttention } from './reference.ts';
+export { type ReferenceGradients, referenceGradients } from './reference-gradients.ts';
+export {
+  additiveBias,
+  alibi,
+  alibiSlopes,
+  composeScores,
+  type Expression,
+  expression,
+  headScale,
+  relativePositions,
+  renameParameter,
+  type ScoreModifier,
+  type ScoreParameter,
+  softcap,
+  swinBias2d,
+  type T5Options,
+  t5Buckets,
+} from './score/index.ts';
 export type { AttentionGradients, AttentionOptions, AttentionResult, GradientOptions, Tensor } from './types.ts';
 export { type DeviceOptions, WasmDevice } from './wasm/device.ts';
 export type { Build } from './wasm/platform.ts';

@@ -1,6 +1,8 @@
 import { ArgumentError } from '../errors.ts';
 import type { BlockMask } from '../mask/block-mask.ts';
 import { compileMask } from '../mask/index.ts';
+import { checkDropout, type Dropout } from './dropout.ts';
+import { checkScore, composeScores, type ScoreModifier, softcap as softcapScore } from './score/index.ts';
 import type { AttentionOptions, Tensor } from './types.ts';
 
 /** The checked sizes and settings of an attention call. Letters as in types.ts. */
@@ -13,7 +15,11 @@ export interface Problem {
   readonly queryWidth: number;
   readonly valueWidth: number;
   readonly scale: number;
+  /** Of the scaled scores, where it is all that is done to them. */
   readonly softcap: number | undefined;
+  /** All that is done to the scaled scores, the soft cap included. */
+  readonly score: ScoreModifier | undefined;
+  readonly dropout: Dropout | undefined;
   readonly sinkLogits: Float32Array | undefined;
   readonly mask: BlockMask;
 }
@@ -69,6 +75,9 @@ export function checkProblem(options: AttentionOptions): Problem {
     fail(`softcap must be a finite number above 0, got ${softcap}`);
   if (sinkLogits !== undefined && sinkLogits.length !== heads)
     fail(`sinkLogits must have one number for each of the ${heads} heads, got ${sinkLogits.length}`);
+  if (options.dropout) checkDropout(options.dropout);
+  const mask = maskOf(options, heads, queries, keys);
+  if (options.score) checkScore(options.score, { batch, heads, queries, keys, queryOffset: mask.queryOffset });
   return {
     batch,
     heads,
@@ -78,10 +87,25 @@ export function checkProblem(options: AttentionOptions): Problem {
     queryWidth,
     valueWidth,
     scale: scale ?? 1 / Math.sqrt(queryWidth),
-    softcap,
+    ...scoreOf(options),
+    dropout: options.dropout && options.dropout.rate > 0 ? options.dropout : undefined,
     sinkLogits,
-    mask: maskOf(options, heads, queries, keys),
+    mask,
   };
+}
+
+/** The kernels have the soft cap built in; with a modifier it becomes a part of the expression. */
+function scoreOf({ softcap, score }: AttentionOptions): Pick<Problem, 'softcap' | 'score'> {
+  if (!score || score.expression.kind === 'score') return { softcap, score: undefined };
+  if (softcap !== undefined) return { softcap: undefined, score: composeScores(softcapScore(softcap), score) };
+  const cap = capOf(score);
+  return cap === undefined ? { softcap: undefined, score } : { softcap: cap, score: undefined };
+}
+
+/** The cap of a modifier that softcap() made. */
+function capOf({ expression }: ScoreModifier): number | undefined {
+  const cap = expression.kind === 'mul' && expression.right.kind === 'constant' ? expression.right.value : 0;
+  return cap > 0 && JSON.stringify(expression) === JSON.stringify(softcapScore(cap).expression) ? cap : undefined;
 }
 
 function maskOf(options: AttentionOptions, heads: number, queries: number, keys: number): BlockMask {

@@ -1,5 +1,7 @@
 import { isAllowed } from '../mask/index.ts';
+import { isKept } from './dropout.ts';
 import { checkProblem, sizes, strides } from './problem.ts';
+import { scoreFunction } from './score/index.ts';
 import type { AttentionOptions } from './types.ts';
 
 /** Output and lse in float64, in the layout that attention() returns. */
@@ -9,14 +11,15 @@ export interface ReferenceResult {
 }
 
 /**
- * The definition in float64, one row at a time: softmax(scale Q K^T, soft-capped, over the allowed keys and the sink) V
- * (Attention Is All You Need, equation 1). Slow and plain on purpose; the devices are checked against it.
+ * The definition in float64, one row at a time: softmax(scale Q K^T, soft-capped, then modified, over the allowed keys and the
+ * sink) V (Attention Is All You Need, equation 1), some of the probabilities dropped. Slow and plain on purpose; the devices are checked against it.
  */
 export function referenceAttention(options: AttentionOptions): ReferenceResult {
   const problem = checkProblem(options);
-  const { batch, heads, keyValueHeads, queries, keys, queryWidth, valueWidth, scale, softcap, sinkLogits, mask } =
+  const { batch, heads, keyValueHeads, queries, keys, queryWidth, valueWidth, scale, sinkLogits, mask, dropout } =
     problem;
-  const { q, k, v } = options;
+  const { q, k, v, softcap } = options;
+  const modify = options.score && scoreFunction(options.score);
   const [at, atK, atV] = [strides(q), strides(k), strides(v)];
   const atO = strides({ ...q, shape: outputShape(options) });
   const output = new Float64Array(batch * heads * queries * valueWidth);
@@ -35,7 +38,8 @@ export function referenceAttention(options: AttentionOptions): ReferenceResult {
           let dot = 0;
           for (let d = 0; d < queryWidth; d++) dot += q.data[query + d] * k.data[key + d];
           dot *= scale;
-          scores[j] = softcap === undefined ? dot : softcap * Math.tanh(dot / softcap);
+          const score = softcap === undefined ? dot : softcap * Math.tanh(dot / softcap);
+          scores[j] = modify ? modify({ score, q: i + mask.queryOffset, k: j, row: i, head: h, batch: b }) : score;
           maximum = Math.max(maximum, scores[j]);
         }
         const row = (b * heads + h) * queries + i;
@@ -47,10 +51,11 @@ export function referenceAttention(options: AttentionOptions): ReferenceResult {
           if (scores[j] === -Infinity) continue;
           const weight = Math.exp(scores[j] - maximum);
           sum += weight;
+          if (dropout && !isKept(dropout, b, h, i + mask.queryOffset, j)) continue;
           const value = b * atV.batch + g * atV.head + j * atV.row;
           for (let e = 0; e < valueWidth; e++) output[out + e] += weight * v.data[value + e];
         }
-        for (let e = 0; e < valueWidth; e++) output[out + e] /= sum;
+        for (let e = 0; e < valueWidth; e++) output[out + e] /= sum * (1 - (dropout?.rate ?? 0));
         lse[row] = maximum + Math.log(sum);
       }
     }

@@ -1,5 +1,7 @@
 import type { BlockMask } from '../mask/block-mask.ts';
 import type { Pattern } from '../pattern/pattern.ts';
+import type { Dropout } from './dropout.ts';
+import type { ScoreModifier } from './score/modifier.ts';
 
 /**
  * Shape letters, used everywhere: B batch, H query heads, G key/value heads (H % G == 0), N queries, M keys,
@@ -27,6 +29,10 @@ export interface AttentionOptions {
   readonly scale?: number;
   /** Soft cap c on scaled scores: c tanh(s / c) (Gemma 2, section 2). Default none. */
   readonly softcap?: number;
+  /** What is done to the scaled, soft-capped scores before the softmax: alibi(), relativePositions(), ... or one's own expression. */
+  readonly score?: ScoreModifier;
+  /** Drops some of the probabilities, in training. Default none. */
+  readonly dropout?: Dropout;
   /** One extra logit per head [H] in the softmax's denominator, with no value (gpt-oss). */
   readonly sinkLogits?: Float32Array;
   /** Where to put the result, in the layout of q. Default: a new array. Made by a device's allocate(), it saves a copy. */
@@ -61,4 +67,6 @@ export interface AttentionGradients {
   readonly gradV: Tensor;
   /** [H], where there are sink logits. */
   readonly gradSinkLogits?: Float32Array;
+  /** By name and in the shape of the score modifier's parameters, where it has some. */
+  readonly gradParameters?: Readonly<Record<string, Float32Array>>;
 }

@@ -30,11 +30,20 @@ export class Arena {
     return address;
   }
 
-  /** A copy of some numbers, or 0 for undefined. */
-  numbers(values: ArrayLike<number> | undefined): number {
+  /** Where some numbers lie: their own place in the kernels' memory, or that of a copy; 0 for undefined. */
+  numbers(values: Float32Array | undefined): number {
     if (values === undefined) return 0;
+    const known = this.#heap.addressOf(values);
+    if (known !== undefined) return known;
     const address = this.allocate(4 * values.length);
     this.#heap.floats(address, values.length).set(values);
+    return address;
+  }
+
+  /** Some words of 32 bits. */
+  words(values: readonly number[]): number {
+    const address = this.allocate(4 * values.length);
+    this.#heap.words(address, values.length).set(values);
     return address;
   }
 

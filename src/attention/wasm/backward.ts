@@ -4,6 +4,7 @@ import type { GradientOptions, Tensor } from '../types.ts';
 import type { Arena, Part } from './arena.ts';
 import type { HeadRange, JobBase, WasmDevice } from './device.ts';
 import { type Job, SEGMENT_WORDS, WIDEST_PANEL } from './job.ts';
+import type { ParameterGradients } from './parameter-gradients.ts';
 
 /** Segments in all that a backward pass aims for, so that any usual number of threads finds work. */
 const SEGMENTS = 16;
@@ -15,9 +16,10 @@ export interface GradientTensors {
   readonly gradK: Tensor;
   readonly gradV: Tensor;
   readonly gradSinkLogits: Float32Array | undefined;
+  readonly sums: ParameterGradients;
 }
 
-interface Segment {
+export interface Segment {
   readonly batch: number;
   readonly group: number;
   readonly first: number;
@@ -32,7 +34,7 @@ export async function runBackward(
   device: WasmDevice,
   problem: Problem,
   options: GradientOptions,
-  { gradQ, gradK, gradV, gradSinkLogits }: GradientTensors,
+  { gradQ, gradK, gradV, gradSinkLogits, sums }: GradientTensors,
   { job, arena, part, range }: { job: JobBase; arena: Arena; part: Part; range: HeadRange },
 ): Promise<void> {
   const { q, k, v, output, gradOutput, lse, gradLse, signal } = options;
@@ -45,13 +47,24 @@ export async function runBackward(
   if (gradLse) heap.floats(delta, rows).set(gradLse.subarray(start, start + rows));
   else heap.floats(delta, rows).fill(0);
   const segments = planSegments(problem.mask, part, count / part.groups);
+  const buffers = sums.place(arena, heap, segments);
   const table = arena.allocate(4 * SEGMENT_WORDS * segments.length);
-  const words = segments.flatMap((segment) => {
+  const words = segments.flatMap((segment, i) => {
     const slots = arena.allocate(4 * segment.slots.length);
     new Int32Array(heap.memory.buffer, slots, segment.slots.length).set(segment.slots);
     const room = (width: number) => arena.allocate(4 * segment.count * BLOCK_SIDE * padded(width));
     const { batch, group, first: from, end } = segment;
-    return [batch, group, from, end, slots, segment.count, room(problem.queryWidth), room(problem.valueWidth)];
+    return [
+      batch,
+      group,
+      from,
+      end,
+      slots,
+      segment.count,
+      room(problem.queryWidth),
+      room(problem.valueWidth),
+      buffers[i],
+    ];
   });
   heap.words(table, words.length).set(words);
   const whole: Job = {
@@ -73,6 +86,7 @@ export async function runBackward(
     },
   };
   await device.run(whole, signal);
+  sums.collect(heap);
   await device.run(
     { ...whole, backward: { ...(whole.backward as NonNullable<Job['backward']>), step: 'sum' } },
     signal,

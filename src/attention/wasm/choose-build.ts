@@ -1,9 +1,9 @@
 import { BLOCK_SIDE, compileMask } from '../../mask/index.ts';
 import type { Heap } from './heap.ts';
 import { JOB_WORDS, NEXT_TASK_WORD, scratchBytes, writeJob } from './job.ts';
+import { instantiate } from './kernel-instance.ts';
 import { placeMask } from './mask-upload.ts';
 import { type Build, hasRelaxedSimd, type Platform } from './platform.ts';
-import { instantiate } from './pool.ts';
 
 const ROUNDS = 5;
 
@@ -54,7 +54,7 @@ export async function chooseBuild(
     sinkLogits: 0,
     mask,
   });
-  const works = modules.map(({ module }) => instantiate(module, heap.memory));
+  const works = modules.map(({ module }) => instantiate(module, heap.memory).work);
   for (let round = 0; round < ROUNDS; round++) {
     modules.forEach((candidate, i) => {
       words[NEXT_TASK_WORD] = 0;

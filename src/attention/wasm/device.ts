@@ -2,6 +2,7 @@ import { ArgumentError, DeviceError, MemoryError } from '../../errors.ts';
 import type { BlockMask } from '../../mask/index.ts';
 import { checkProblem, type Problem } from '../problem.ts';
 import { outputShape } from '../reference.ts';
+import type { Expression } from '../score/index.ts';
 import type { AttentionGradients, AttentionOptions, AttentionResult, GradientOptions, Tensor } from '../types.ts';
 import { Arena, type Part } from './arena.ts';
 import { runBackward } from './backward.ts';
@@ -9,8 +10,11 @@ import { candidateBuilds, chooseBuild } from './choose-build.ts';
 import { Heap } from './heap.ts';
 import { JOB_WORDS, type Job, type PlacedMask, scratchBytes, writeJob } from './job.ts';
 import { placeMask } from './mask-upload.ts';
-import { type Build, findPlatform, hasSimd } from './platform.ts';
+import { placeModifier } from './modifier.ts';
+import { ParameterGradients } from './parameter-gradients.ts';
+import { type Build, findPlatform, hasSimd, PANELS, type Platform } from './platform.ts';
 import { Pool } from './pool.ts';
+import { compileScore } from './score/compile.ts';
 
 export interface DeviceOptions {
   /** Threads in all. Default: one for each core; 1 where the page is not cross-origin isolated. */
@@ -26,14 +30,18 @@ export class WasmDevice implements AsyncDisposable {
   readonly build: Build;
   readonly threads: number;
   readonly heap: Heap;
+  readonly #platform: Platform;
   readonly #pool: Pool;
+  /** By the JSON of an expression: the number of the kernel's instance that is linked with it. */
+  readonly #instances = new Map<string, Promise<number>>();
   readonly #copyBytes: number;
   readonly #masks = new WeakMap<BlockMask, PlacedMask>();
   readonly #unused: number[] = [];
   readonly #forgotten = new FinalizationRegistry<number>((address) => this.#unused.push(address));
   #disposed = false;
 
-  private constructor(build: Build, heap: Heap, pool: Pool, copyBytes: number) {
+  private constructor(platform: Platform, build: Build, heap: Heap, pool: Pool, copyBytes: number) {
+    this.#platform = platform;
     this.#copyBytes = copyBytes;
     this.build = build;
     this.heap = heap;
@@ -53,7 +61,7 @@ export class WasmDevice implements AsyncDisposable {
     const heap = new Heap();
     const chosen = await chooseBuild(platform, heap, build ? [build] : candidates);
     const pool = await Pool.start(platform, heap, chosen.module, threads ?? platform.cores);
-    return new WasmDevice(chosen.build, heap, pool, copyBytes);
+    return new WasmDevice(platform, chosen.build, heap, pool, copyBytes);
   }
 
   /**
@@ -120,13 +128,21 @@ export class WasmDevice implements AsyncDisposable {
     const gradK = emptyTensor(k.shape, k.layout);
     const gradV = emptyTensor(v.shape, v.layout);
     const gradSinkLogits = sinkLogits ? new Float32Array(heads) : undefined;
+    const sums = new ParameterGradients(problem);
     if (problem.keyValueHeads > 0) {
       const tensors = [q, k, v, output, gradOutput, gradQ, gradK, gradV];
       await this.#eachPart('attentionGradients', problem, tensors, (job, arena, part, range) =>
-        runBackward(this, problem, options, { gradQ, gradK, gradV, gradSinkLogits }, { job, arena, part, range }),
+        runBackward(this, problem, options, { gradQ, gradK, gradV, gradSinkLogits, sums }, { job, arena, part, range }),
       );
     }
-    return { gradQ, gradK, gradV, ...(gradSinkLogits ? { gradSinkLogits } : {}) };
+    const gradParameters = sums.rounded();
+    return {
+      gradQ,
+      gradK,
+      gradV,
+      ...(gradSinkLogits ? { gradSinkLogits } : {}),
+      ...(gradParameters ? { gradParameters } : {}),
+    };
   }
 
   /** Runs a job whose data all lies in the heap. */
@@ -134,10 +150,26 @@ export class WasmDevice implements AsyncDisposable {
     const address = this.heap.allocate(4 * JOB_WORDS);
     writeJob(this.heap.words(address, JOB_WORDS), job);
     try {
-      await this.#pool.run(address, scratchBytes(job), signal);
+      await this.#pool.run(address, scratchBytes(job), signal, job.modifier?.instance);
     } finally {
       if (!this.#disposed) this.heap.free(address);
     }
+  }
+
+  /** The number of the kernel's instance that modifies scores by an expression, linked at the first call for it. */
+  instance(expression: Expression): Promise<number> {
+    const key = JSON.stringify(expression);
+    let instance = this.#instances.get(key);
+    if (!instance) {
+      const link = async () => {
+        const { bytes } = compileScore(expression, PANELS[this.build]);
+        return this.#pool.link(await this.#platform.compileBytes(bytes));
+      };
+      instance = link();
+      this.#instances.set(key, instance);
+      instance.catch(() => this.#instances.delete(key));
+    }
+    return instance;
   }
 
   async dispose(): Promise<void> {
@@ -162,7 +194,8 @@ export class WasmDevice implements AsyncDisposable {
     tensors: readonly Tensor[],
     compute: (job: JobBase, arena: Arena, part: Part, heads: HeadRange) => Promise<void>,
   ): Promise<void> {
-    const { batch, keyValueHeads, heads, sinkLogits } = problem;
+    const { batch, keyValueHeads, heads, sinkLogits, score, dropout } = problem;
+    const instance = score && (await this.instance(score.expression));
     const copied = tensors.filter(({ data }) => this.heap.addressOf(data) === undefined);
     const bytes = copied.reduce((sum, { data }) => sum + data.byteLength, 0);
     const count = bytes > this.#copyBytes ? batch * keyValueHeads : 1;
@@ -195,6 +228,11 @@ export class WasmDevice implements AsyncDisposable {
           scale: problem.scale,
           ...(problem.softcap === undefined ? {} : { softcap: problem.softcap }),
           sinkLogits: arena.numbers(sinkLogits?.subarray(range.first, range.first + range.count)),
+          origin: { batch: part.batch, head: range.first, queryOffset: problem.mask.queryOffset },
+          ...(score && instance
+            ? { modifier: { instance, parameters: placeModifier(arena, score, problem.mask.queryOffset) } }
+            : {}),
+          ...(dropout ? { dropout } : {}),
           // The table has one address for each head; the part's begins at its first.
           mask: { ...mask, heads: mask.heads + 4 * range.first },
         };

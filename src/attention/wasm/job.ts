@@ -1,5 +1,7 @@
 /** Describes one attention call to the kernel: the words listed in kernel/job.ts, in the same order. */
 
+import { type Dropout, dropBelow, seedWords } from '../dropout.ts';
+
 /** Where a tensor lies: address and strides in bytes. `block` is the step from one block of T rows to the next. */
 export interface Place {
   readonly address: number;
@@ -39,6 +41,11 @@ export interface Job {
   /** Address of [H], or 0. */
   readonly sinkLogits: number;
   readonly mask: PlacedMask;
+  /** Where the job lies in the whole problem: what modifiers and dropout are told. Default 0. */
+  readonly origin?: { readonly batch: number; readonly head: number; readonly queryOffset: number };
+  /** A score modifier: the kernel's instance that is linked with it, and the address of its block of parameters. */
+  readonly modifier?: { readonly instance: number; readonly parameters: number };
+  readonly dropout?: Dropout;
   /** Other queries (strides of q) with a mask of their own in the same softmax. */
   readonly second?: { readonly address: number; readonly mask: PlacedMask };
   /** A backward pass: its segments, or their sum. Addresses; strides are those of the tensor that each is the gradient of. */
@@ -56,9 +63,9 @@ export interface Job {
   };
 }
 
-export const SEGMENT_WORDS = 8;
+export const SEGMENT_WORDS = 9;
 
-export const JOB_WORDS = 48;
+export const JOB_WORDS = 56;
 export const NEXT_TASK_WORD = 0;
 export const CANCELLED_WORD = 2;
 const T = 64;
@@ -78,8 +85,8 @@ export function scratchBytes({
   backward,
 }: Pick<Job, 'queryWidth' | 'valueWidth' | 'backward'>): number {
   const floats = backward
-    ? 3 * queryWidth + 2 * valueWidth + 2 * T + 3
-    : 3 * queryWidth + 2 * valueWidth + WIDEST_PANEL + 3;
+    ? 3 * queryWidth + 2 * valueWidth + 2 * T + WIDEST_PANEL + 5
+    : 3 * queryWidth + 2 * valueWidth + WIDEST_PANEL + 5;
   return 4 * T * floats + 256;
 }
 
@@ -92,7 +99,7 @@ export function writeJob(words: Uint32Array, job: Job): void {
   words.set([k.address, k.batch, k.head, k.row, k.block], 13);
   words.set([v.address, v.batch, v.head, v.row, v.block], 18);
   words.set([output.address, output.batch, output.head, output.row, job.lse], 23);
-  floats[28] = job.softcap ? job.scale / job.softcap : job.scale * Math.LOG2E;
+  floats[28] = job.modifier ? job.scale : job.softcap ? job.scale / job.softcap : job.scale * Math.LOG2E;
   floats[29] = job.softcap ? job.softcap * Math.LOG2E : 0;
   words.set([job.sinkLogits, job.mask.heads, job.mask.bitmaps, job.mask.ranges], 30);
   if (job.second) {
@@ -104,5 +111,12 @@ export function writeJob(words: Uint32Array, job: Job): void {
     words.set([step === 'segments' ? 1 : 2, gradOutput, delta, gradQ, gradK, gradV, segments, segmentCount], 38);
     words[46] = job.keys ?? 0;
     floats[47] = job.scale;
+  }
+  const { batch, head, queryOffset } = job.origin ?? { batch: 0, head: 0, queryOffset: 0 };
+  words.set([job.modifier?.parameters ?? 0, batch, head, queryOffset], 48);
+  if (job.dropout) {
+    words[52] = dropBelow(job.dropout.rate);
+    floats[53] = 1 / (1 - job.dropout.rate);
+    words.set(seedWords(job.dropout.seed), 54);
   }
 }

@@ -6,8 +6,8 @@ import type { PlacedMask } from './job.ts';
 const GROUPS = BLOCK_SIDE / 8;
 
 /**
- * Puts a mask into the kernel's memory, as one block: for each head the address of its rows' three arrays (rowStart, column,
- * bitmap); the bitmaps turned, so that one key has one bit for each query; and for each bitmap and each group of 8 queries the
+ * Puts a mask into the kernel's memory, as one block: for each head the address of its rows' four arrays (rowStart, column,
+ * bitmap, key block); the bitmaps turned, so that one key has one bit for each query; and for each bitmap and each group of 8 queries the
  * range of keys that any of them sees. `column` translates key blocks, for keys that lie in pages.
  */
 export function placeMask(
@@ -16,8 +16,8 @@ export function placeMask(
   column?: (block: number) => number,
 ): PlacedMask & { address: number } {
   const count = mask.bitmaps.length / BITMAP_WORDS;
-  let words = mask.headRows.length + 3 * mask.rows.length + count * (BITMAP_WORDS + GROUPS / 2);
-  for (const rows of mask.rows) words += rows.rowStart.length + 2 * rows.column.length;
+  let words = mask.headRows.length + 4 * mask.rows.length + count * (BITMAP_WORDS + GROUPS / 2);
+  for (const rows of mask.rows) words += rows.rowStart.length + (column ? 3 : 2) * rows.column.length;
   const address = heap.allocate(4 * words);
   const memory = heap.words(address, words);
   let next = 0;
@@ -28,8 +28,9 @@ export function placeMask(
     return at;
   };
   const tables = mask.rows.map((rows) => {
-    const columns = column ? rows.column.map(column) : rows.column;
-    return put([put(rows.rowStart), put(columns), put(rows.bitmap)]);
+    const keyBlocks = put(rows.column);
+    const columns = column ? put(rows.column.map(column)) : keyBlocks;
+    return put([put(rows.rowStart), columns, put(rows.bitmap), keyBlocks]);
   });
   const heads = put(mask.headRows.map((index) => tables[index] ?? 0));
   const bitmaps = address + 4 * next;

@@ -25,6 +25,8 @@ export function nodePlatform(): Platform {
     workers: true,
     merges: hasRelaxedSimd() && process.arch === 'x64' && V8_MAJOR >= 12,
     compile,
+    // Without the merge: V8's is experimental, and ends the process on some score expressions.
+    compileBytes: async (bytes) => compileBytes('relaxed', bytes),
     startWorker,
   };
 }
@@ -33,16 +35,8 @@ export function nodePlatform(): Platform {
  * Compiles optimized at once, and for 'merged' with V8's merge turned on. The flags hold around this synchronous compilation
  * only; workers that are handed the module keep the code. V8 keeps compiled code by the module's bytes, and each build has its own.
  */
-async function compile(build: Build): Promise<WebAssembly.Module> {
-  const { readFileSync } = process.getBuiltinModule('node:fs');
+function compileBytes(build: Build, bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   const v8 = process.getBuiltinModule('node:v8');
-  const url = new URL(`./build/${build}.wasm`, import.meta.url);
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = new Uint8Array(readFileSync(url));
-  } catch (cause) {
-    throw new DeviceError(`the kernel ${url.pathname} is missing; in a checkout, run npm run build:wasm`, { cause });
-  }
   const flags = compileFlags(build);
   for (const flag of flags) v8.setFlagsFromString(flag);
   try {
@@ -52,6 +46,18 @@ async function compile(build: Build): Promise<WebAssembly.Module> {
       v8.setFlagsFromString(flag.startsWith('--no-') ? flag.replace('--no-', '--') : flag.replace('--', '--no-'));
     }
   }
+}
+
+async function compile(build: Build): Promise<WebAssembly.Module> {
+  const { readFileSync } = process.getBuiltinModule('node:fs');
+  const url = new URL(`./build/${build}.wasm`, import.meta.url);
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = new Uint8Array(readFileSync(url));
+  } catch (cause) {
+    throw new DeviceError(`the kernel ${url.pathname} is missing; in a checkout, run npm run build:wasm`, { cause });
+  }
+  return compileBytes(build, bytes);
 }
 
 function startWorker(setup: WorkerSetup): PoolWorker {
@@ -64,6 +70,7 @@ function startWorker(setup: WorkerSetup): PoolWorker {
       worker.once('error', (error) => listener(error instanceof Error ? error : new Error(String(error))));
       worker.once('exit', (code) => listener(new Error(`it exited with code ${code}`)));
     },
+    send: (message) => worker.postMessage(message),
     hold: (alive) => (alive ? worker.ref() : worker.unref()),
     terminate: async () => {
       await worker.terminate();

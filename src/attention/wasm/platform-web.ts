@@ -16,6 +16,7 @@ export function webPlatform(): Platform {
     workers: globalThis.crossOriginIsolated === true && typeof Worker === 'function',
     merges: false,
     compile,
+    compileBytes: (bytes) => WebAssembly.compile(bytes),
     startWorker,
   };
 }
@@ -37,6 +38,7 @@ function startWorker(setup: WorkerSetup): PoolWorker {
       worker.addEventListener('error', (event) => listener(new Error(event.message || 'it could not be loaded')), {
         once: true,
       }),
+    send: (message) => worker.postMessage(message),
     hold: () => {},
     terminate: async () => worker.terminate(),
   };

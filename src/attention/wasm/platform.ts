@@ -1,8 +1,11 @@
 /** What differs between Node and browsers: finding files, compiling, starting workers, counting cores. */
-import type { WorkerSetup } from './control.ts';
+import type { LinkMessage, WorkerSetup } from './control.ts';
 
 /** The builds of the kernel; kernel/README.md says what each is for. */
 export type Build = 'baseline' | 'relaxed' | 'merged';
+
+/** P of each build, the queries in a panel; scripts/build-wasm.ts sets it. */
+export const PANELS: Readonly<Record<Build, number>> = { baseline: 8, relaxed: 8, merged: 16 };
 
 export interface PoolWorker {
   onMessage(listener: (message: unknown) => void): void;
@@ -10,6 +13,7 @@ export interface PoolWorker {
   onEnd(listener: (reason: Error) => void): void;
   /** Whether this worker keeps the process alive. */
   hold(alive: boolean): void;
+  send(message: LinkMessage): void;
   terminate(): Promise<void>;
 }
 
@@ -22,6 +26,8 @@ export interface Platform {
   /** True if V8 can be asked to merge 128-bit operations into 256-bit ones. */
   readonly merges: boolean;
   compile(build: Build): Promise<WebAssembly.Module>;
+  /** Compiles a module made at run time. */
+  compileBytes(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module>;
   startWorker(setup: WorkerSetup): PoolWorker;
 }
 

@@ -23,6 +23,7 @@ async function dyingPlatform(): Promise<Platform> {
       return {
         onMessage: (listener) => worker.on('message', listener),
         onEnd: (listener) => worker.once('exit', (exit) => listener(new Error(`it exited with code ${exit}`))),
+        send: (message) => worker.postMessage(message),
         hold: () => {},
         terminate: async () => {
           await worker.terminate();

@@ -1,15 +1,14 @@
 import { DeviceError } from '../../errors.ts';
-import { CONTROL_WORDS, EPOCH, JOB, PENDING, SCRATCH, WAITING } from './control.ts';
+import { CONTROL_WORDS, EPOCH, INSTANCE, JOB, LISTEN, type LinkMessage, PENDING, SCRATCH, WAITING } from './control.ts';
 import type { Heap } from './heap.ts';
 import { CANCELLED_WORD } from './job.ts';
+import { instantiate, type Kernel, type Work } from './kernel-instance.ts';
 import type { Platform, PoolWorker } from './platform.ts';
 
 /** The caller looks at the counter for this long before it waits for a message, which takes longer to arrive. */
 const SPIN_MILLISECONDS = 0.1;
 /** While it computes, the calling thread lets other events run at least this often. */
 const SLICE_MILLISECONDS = 12;
-
-type Work = (job: number, scratch: number, most: number) => number;
 
 /**
  * The threads that run a job: workers that wait in shared memory, and the calling thread itself where it may compute.
@@ -20,18 +19,29 @@ export class Pool {
   readonly #heap: Heap;
   readonly #control: Int32Array;
   readonly #workers: PoolWorker[];
-  readonly #work: Work | undefined;
+  readonly #module: WebAssembly.Module;
+  /** In the calling thread: the plain kernel, and those that were linked. */
+  readonly #kernels: [Kernel, ...Kernel[]] | undefined;
+  readonly #adopted: (() => void)[] = [];
+  #linked = 0;
   #scratchBytes = 0;
   #queue: Promise<void> = Promise.resolve();
   #failure: DeviceError | undefined;
   #wake: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
-  private constructor(heap: Heap, control: number, workers: PoolWorker[], work: Work | undefined) {
+  private constructor(
+    heap: Heap,
+    control: number,
+    module: WebAssembly.Module,
+    workers: PoolWorker[],
+    kernel: Kernel | undefined,
+  ) {
     this.#heap = heap;
     this.#control = new Int32Array(heap.memory.buffer, control, CONTROL_WORDS);
     this.#workers = workers;
-    this.#work = work;
-    this.threads = workers.length + (work ? 1 : 0);
+    this.#module = module;
+    this.#kernels = kernel && [kernel];
+    this.threads = workers.length + (kernel ? 1 : 0);
   }
 
   /** Starts `threads` threads in all; fewer where the platform has no workers. Resolves when every worker is ready. */
@@ -40,13 +50,13 @@ export class Pool {
     heap.words(control, CONTROL_WORDS).fill(0);
     const callerWorks = platform.callerWorks || !platform.workers;
     const count = platform.workers ? Math.min(threads, CONTROL_WORDS - SCRATCH) - (callerWorks ? 1 : 0) : 0;
-    const work = callerWorks ? instantiate(module, heap.memory) : undefined;
+    const kernel = callerWorks ? instantiate(module, heap.memory) : undefined;
     const workers: PoolWorker[] = [];
     for (let i = 0; i < count; i++) {
-      const scratch = SCRATCH + i + (work ? 1 : 0);
+      const scratch = SCRATCH + i + (kernel ? 1 : 0);
       workers.push(platform.startWorker({ module, memory: heap.memory, control, scratch }));
     }
-    const pool = new Pool(heap, control, workers, work);
+    const pool = new Pool(heap, control, module, workers, kernel);
     try {
       await Promise.all(workers.map((worker, i) => pool.#adopt(worker, i)));
     } catch (error) {
@@ -56,11 +66,17 @@ export class Pool {
     return pool;
   }
 
-  /** Resolves when all tasks of the job are done. Rejects with a DeviceError if a worker dies, or with the signal's reason. */
-  run(job: number, scratchBytes: number, signal?: AbortSignal): Promise<void> {
-    const result = this.#queue.then(() => this.#run(job, scratchBytes, signal));
-    this.#queue = result.catch(() => {});
-    return result;
+  /**
+   * Resolves when all tasks of the job are done. Rejects with a DeviceError if a worker dies, or with the signal's reason.
+   * `instance` is what link() returned, 0 for the plain kernel.
+   */
+  run(job: number, scratchBytes: number, signal?: AbortSignal, instance = 0): Promise<void> {
+    return this.#afterOthers(() => this.#run(job, scratchBytes, signal, instance));
+  }
+
+  /** Links the kernel with the module of a score expression, in every thread. Resolves with its number for run(). */
+  link(score: WebAssembly.Module): Promise<number> {
+    return this.#afterOthers(() => this.#link(score));
   }
 
   /** Ends the workers; a job under way is rejected. */
@@ -75,6 +91,7 @@ export class Pool {
         if (message === 'ready') {
           worker.hold(false);
           resolve();
+          this.#adopted.shift()?.();
         } else if (message === 'done' && Atomics.load(this.#control, PENDING) === 0) this.#wake?.resolve();
       });
       worker.onEnd((reason) => {
@@ -92,12 +109,53 @@ export class Pool {
     this.#wake?.reject(this.#failure);
   }
 
-  async #run(job: number, scratchBytes: number, signal?: AbortSignal): Promise<void> {
+  #afterOthers<T>(act: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(act);
+    this.#queue = result.then(
+      () => {},
+      () => {},
+    );
+    return result;
+  }
+
+  async #link(score: WebAssembly.Module): Promise<number> {
+    if (this.#failure) throw this.#failure;
+    if (this.#kernels) {
+      const [plain] = this.#kernels;
+      const kernel = instantiate(this.#module, this.#heap.memory, { module: score, plain });
+      this.#kernels.push(kernel);
+    }
+    const control = this.#control;
+    Atomics.store(control, JOB, LISTEN);
+    Atomics.add(control, EPOCH, 1);
+    Atomics.notify(control, EPOCH);
+    const message: LinkMessage = { score };
+    for (const worker of this.#workers) {
+      worker.hold(true);
+      worker.send(message);
+    }
+    await new Promise<void>((resolve, reject) => {
+      let left = this.#workers.length;
+      if (left === 0) resolve();
+      this.#wake = { resolve, reject };
+      this.#adopted.push(
+        ...this.#workers.map(() => () => {
+          if (--left === 0) resolve();
+        }),
+      );
+    }).finally(() => {
+      this.#wake = undefined;
+    });
+    return ++this.#linked;
+  }
+
+  async #run(job: number, scratchBytes: number, signal: AbortSignal | undefined, instance: number): Promise<void> {
     if (this.#failure) throw this.#failure;
     signal?.throwIfAborted();
     this.#provideScratch(scratchBytes);
     const control = this.#control;
     Atomics.store(control, JOB, job);
+    Atomics.store(control, INSTANCE, instance);
     Atomics.store(control, WAITING, 0);
     Atomics.store(control, PENDING, this.#workers.length);
     Atomics.add(control, EPOCH, 1);
@@ -106,7 +164,7 @@ export class Pool {
     const cancel = () => Atomics.store(cancelled, 0, 1);
     signal?.addEventListener('abort', cancel, { once: true });
     try {
-      if (this.#work) await this.#takePart(this.#work, job);
+      if (this.#kernels) await this.#takePart(this.#kernels[instance].work, job);
       await this.#othersDone();
     } finally {
       signal?.removeEventListener('abort', cancel);
@@ -146,7 +204,7 @@ export class Pool {
     const until = performance.now() + SPIN_MILLISECONDS;
     do {
       if (Atomics.load(control, PENDING) === 0) return;
-    } while (this.#work && performance.now() < until);
+    } while (this.#kernels && performance.now() < until);
     if (this.#failure) throw this.#failure;
     // Before the counter is looked at again, so that a last worker that still sees 0 here is seen there.
     Atomics.store(control, WAITING, 1);
@@ -172,14 +230,6 @@ export class Pool {
     }
     this.#scratchBytes = bytes;
   }
-}
-
-/** The kernel in the calling thread. */
-export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Work {
-  const abort = () => {
-    throw new DeviceError('the kernel aborted');
-  };
-  return new WebAssembly.Instance(module, { env: { memory, abort } }).exports.work as Work;
 }
 
 /** Lets timers, signals and messages in. */

@@ -8,13 +8,15 @@
  *
  *   P = 2^(S - lse), dP = V dO^T, dS = P (dP - delta), dQ += dS K, dK += dS^T Q, dV += P^T dO
  *
- * Scratch, in bytes: panels of Q T D 4, dO T E 4, dQ T D 4; P and dS T T 4 each; lse and delta T 4 each; copies of a key and
- * a value block where rows are not contiguous.
+ * Scratch, in bytes: panels of Q T D 4, dO T E 4, dQ T D 4; P and dS T T 4 each; lse, delta and factors T 4 each; the scores
+ * before they are modified T P 4; the rows' keys of dropout 2 T 4; copies of a key and a value block where rows are not contiguous.
  */
 import * as job from './job';
 import { T } from './job';
+import { dropTile, dropoutRows } from './dropout';
 import { headRows, scores, accumulate, word } from './forward';
 import { fromPanels, gatherRows, toPanels } from './layout';
+import { differentiate, modify } from './modifier';
 import { maskTile, softcapTile } from './softmax';
 import { P, TILE_ROWS, gradientRemainder, gradientTile6 } from './tiles.generated';
 import { exp2 } from './vector';
@@ -88,6 +90,7 @@ function padded(width: i32): i32 {
 /** One query block of one head. */
 function queryBlock(
   at: usize, scratch: usize, batch: i32, head: i32, group: i32, block: i32, slots: usize, gradK: usize, gradV: usize,
+  gradParameters: usize,
 ): void {
   const D = <i32>word(at, job.D);
   const E = <i32>word(at, job.E);
@@ -105,7 +108,9 @@ function queryBlock(
   const lse = dS + <usize>(T * T * 4);
   const delta = lse + T * 4;
   const factors = delta + T * 4;
-  const copyK = factors + T * 4;
+  const raw = factors + T * 4;
+  const dropped = raw + <usize>(T * P * 4);
+  const copyK = dropped + 2 * T * 4;
   const copyV = copyK + <usize>(T * D * 4 + 16);
 
   const strideQ = word(at, job.Q_ROW);
@@ -118,6 +123,11 @@ function queryBlock(
   toPanels(rowsQ, strideQ, count, D, Q, load<f32>(at + job.FACTOR));
   toPanels(rowsGradO, strideO, count, E, dO, 1);
   memory.fill(dQ, 0, <usize>(T * D * 4));
+  const parameters = word(at, job.MODIFIER);
+  const drops = load<i32>(at + job.DROP_BELOW) != 0;
+  const wholeBatch = load<i32>(at + job.FIRST_BATCH) + batch;
+  const wholeHead = load<i32>(at + job.FIRST_HEAD) + head;
+  if (drops) dropoutRows(at, wholeBatch, wholeHead, load<i32>(at + job.QUERY_OFFSET) + row, dropped);
 
   const first = <usize>((batch * H + head) * N + row) * 4;
   for (let i: i32 = 0; i < T; i++) {
@@ -183,13 +193,24 @@ function queryBlock(
       const d = dS + <usize>(panel * T * P * 4);
       panel += 1;
       if (keys <= 0) continue;
-      scores(K + <usize>firstKey * strideK, strideK, Q + <usize>(q * D * 4), s, keys, D);
-      if (cap != 0) softcapTile(s, keys, cap);
+      const firstColumn = column * T + firstKey;
+      if (parameters == 0) {
+        scores(K + <usize>firstKey * strideK, strideK, Q + <usize>(q * D * 4), s, keys, D);
+        if (cap != 0) softcapTile(s, keys, cap);
+      } else {
+        scores(K + <usize>firstKey * strideK, strideK, Q + <usize>(q * D * 4), raw, keys, D);
+        modify(raw, s, keys, firstColumn, row + q, wholeHead, wholeBatch, parameters);
+      }
       if (bitmap >= 0) {
         maskTile(s, keys, word(at, job.BITMAPS) + <usize>bitmap * job.BITMAP_BYTES + <usize>(firstKey * 8), panel - 1);
       }
       scores(V + <usize>firstKey * strideV, strideV, dO + <usize>(q * E * 4), d, keys, E);
+      if (drops) dropTile(at, d, keys, firstColumn, dropped + <usize>(q * 4));
       gradientOfScores(s, d, keys, lse + <usize>(q * 4), delta + <usize>(q * 4), cap);
+      if (drops) dropTile(at, s, keys, firstColumn, dropped + <usize>(q * 4));
+      if (parameters != 0) {
+        differentiate(raw, d, keys, firstColumn, row + q, wholeHead, wholeBatch, parameters, gradParameters);
+      }
       accumulate(K + <usize>firstKey * strideK, strideK, d, dQ + <usize>(q * D * 4), keys, D);
       if (bitmap >= 0) {
         const some = min(P, count - q);
@@ -216,12 +237,13 @@ export function backwardSegment(at: usize, scratch: usize, index: i32): void {
   const keys = load<i32>(segment, 20) * T;
   const gradK = <usize>load<u32>(segment, 24);
   const gradV = <usize>load<u32>(segment, 28);
+  const gradParameters = <usize>load<u32>(segment, 32);
   memory.fill(gradK, 0, <usize>(keys * padded(<i32>word(at, job.D)) * 4));
   memory.fill(gradV, 0, <usize>(keys * padded(<i32>word(at, job.E)) * 4));
   const perGroup = <i32>word(at, job.H) / <i32>word(at, job.G);
   for (let block = firstBlock; block < endBlock; block++) {
     for (let h: i32 = 0; h < perGroup; h++) {
-      queryBlock(at, scratch, batch, group * perGroup + h, group, block, slots, gradK, gradV);
+      queryBlock(at, scratch, batch, group * perGroup + h, group, block, slots, gradK, gradV, gradParameters);
     }
   }
 }

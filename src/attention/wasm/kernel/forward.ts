@@ -7,11 +7,13 @@
  * keys between the first and the last that one of its queries sees.
  *
  * Scratch of a worker, in bytes: Q panels T D 4, second Q panels T D 4, O panels T E 4, S T P 4, m, l and factors T 4 each,
- * a copy of a key block T D 4 and of a value block T E 4 where rows are not contiguous.
+ * the rows' keys of dropout 2 T 4, a copy of a key block T D 4 and of a value block T E 4 where rows are not contiguous.
  */
 import * as job from './job';
 import { T } from './job';
+import { dropTile, dropoutRows } from './dropout';
 import { fromPanels, gatherRows, toPanels } from './layout';
+import { modify } from './modifier';
 import { maskTile, softcapTile, softmaxTile } from './softmax';
 import { P, TILE_ROWS, scoreRemainder, scoreTile6, valueRemainder, valueTile6 } from './tiles.generated';
 import { log2 } from './vector';
@@ -51,8 +53,8 @@ export function accumulate(V: usize, strideV: usize, S: usize, O: usize, count: 
 
 /** Streams over the key blocks of one part of the mask. */
 function part(
-  at: usize, rows: usize, bitmaps: usize, ranges: usize, block: i32, batch: i32, group: i32, count: i32,
-  Q: usize, O: usize, S: usize, m: usize, l: usize, copyK: usize, copyV: usize,
+  at: usize, rows: usize, bitmaps: usize, ranges: usize, block: i32, batch: i32, head: i32, group: i32, count: i32,
+  Q: usize, O: usize, S: usize, m: usize, l: usize, dropped: usize, copyK: usize, copyV: usize,
 ): void {
   const D = <i32>word(at, job.D);
   const E = <i32>word(at, job.E);
@@ -63,6 +65,8 @@ function part(
   const end = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4), 4);
   const columns = <usize>load<u32>(rows, 4);
   const bitmapOf = <usize>load<u32>(rows, 8);
+  const parameters = word(at, job.MODIFIER);
+  const drops = load<i32>(at + job.DROP_BELOW) != 0;
   for (let e = first; e < end; e++) {
     const column = <usize>load<u32>(columns + (<usize>e << 2));
     const bitmap = load<i32>(bitmapOf + (<usize>e << 2));
@@ -70,6 +74,7 @@ function part(
     let strideV = word(at, job.V_ROW);
     let K = baseK + column * word(at, job.K_BLOCK);
     let V = baseV + column * word(at, job.V_BLOCK);
+    const blockKey = load<i32>(<usize>load<u32>(rows, 12) + (<usize>e << 2)) * T;
     let firstKey: i32 = 0;
     let endKey: i32 = T;
     if (bitmap >= 0) {
@@ -109,11 +114,18 @@ function part(
       if (keys > 0) {
         scores(K + <usize>firstKey * strideK, strideK, Q + <usize>(q * D * 4), S, keys, D);
         if (cap != 0) softcapTile(S, keys, cap);
+        if (parameters != 0) {
+          modify(
+            S, S, keys, blockKey + firstKey, block * T + q, load<i32>(at + job.FIRST_HEAD) + head,
+            load<i32>(at + job.FIRST_BATCH) + batch, parameters,
+          );
+        }
         if (bitmap >= 0) {
           maskTile(S, keys, bitmaps + <usize>bitmap * job.BITMAP_BYTES + <usize>(firstKey * 8), panel);
         }
         const panelO = O + <usize>(q * E * 4);
         softmaxTile(S, keys, m + <usize>(q * 4), l + <usize>(q * 4), panelO, E);
+        if (drops) dropTile(at, S, keys, blockKey + firstKey, dropped + <usize>(q * 4));
         accumulate(V + <usize>firstKey * strideV, strideV, S, panelO, keys, E);
       }
       panel += 1;
@@ -139,7 +151,8 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
   const m = S + <usize>(T * P * 4);
   const l = m + T * 4;
   const factors = l + T * 4;
-  const copyK = factors + T * 4;
+  const dropped = factors + T * 4;
+  const copyK = dropped + 2 * T * 4;
   const copyV = copyK + <usize>(T * D * 4 + 16);
 
   const query = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + <usize>row * word(at, job.Q_ROW);
@@ -151,10 +164,22 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
     v128.store(l + i, f32x4.splat(0));
   }
 
-  part(at, headRows(at, job.MASK, head), word(at, job.BITMAPS), word(at, job.RANGES), block, batch, group, count, Q, O, S, m, l, copyK, copyV);
+  if (load<i32>(at + job.DROP_BELOW) != 0) {
+    dropoutRows(
+      at, load<i32>(at + job.FIRST_BATCH) + batch, load<i32>(at + job.FIRST_HEAD) + head,
+      load<i32>(at + job.QUERY_OFFSET) + row, dropped,
+    );
+  }
+  part(
+    at, headRows(at, job.MASK, head), word(at, job.BITMAPS), word(at, job.RANGES), block, batch, head, group, count,
+    Q, O, S, m, l, dropped, copyK, copyV,
+  );
   if (word(at, job.SECOND_Q) != 0) {
     toPanels(word(at, job.SECOND_Q) + query, word(at, job.Q_ROW), count, D, secondQ, factor);
-    part(at, headRows(at, job.SECOND_MASK, head), word(at, job.SECOND_BITMAPS), word(at, job.SECOND_RANGES), block, batch, group, count, secondQ, O, S, m, l, copyK, copyV);
+    part(
+      at, headRows(at, job.SECOND_MASK, head), word(at, job.SECOND_BITMAPS), word(at, job.SECOND_RANGES), block, batch, head, group,
+      count, secondQ, O, S, m, l, dropped, copyK, copyV,
+    );
   }
 
   const out = word(at, job.O) + <usize>batch * word(at, job.O_BATCH) + <usize>head * word(at, job.O_HEAD) + <usize>row * word(at, job.O_ROW);

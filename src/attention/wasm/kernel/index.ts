@@ -5,7 +5,9 @@ import { backwardSegment, sumSegments } from './backward';
 import { decodeBlock } from './decode';
 import { forwardBlock } from './forward';
 
-/** At most this many queries in a block go one by one. */
+export { exp, log, tanh } from './functions';
+
+/** At most this many queries in a block go one by one, where scores are not modified and nothing is dropped. */
 const FEW_QUERIES: i32 = 4;
 
 function runTask(at: usize, scratch: usize, task: i32): void {
@@ -20,8 +22,9 @@ function runTask(at: usize, scratch: usize, task: i32): void {
   const block = task % blocks;
   const head = (task / blocks) % heads;
   const batch = task / (blocks * heads);
+  const changed = load<i32>(at + job.MODIFIER) != 0 || load<i32>(at + job.DROP_BELOW) != 0;
   if (kind == 2) sumSegments(at, batch, head, block);
-  else if (min(T, rows - block * T) <= FEW_QUERIES) decodeBlock(at, scratch, batch, head, block);
+  else if (min(T, rows - block * T) <= FEW_QUERIES && !changed) decodeBlock(at, scratch, batch, head, block);
   else forwardBlock(at, scratch, batch, head, block);
 }
 

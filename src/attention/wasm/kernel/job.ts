@@ -29,13 +29,16 @@ export const O_BATCH: usize = 24 * 4;
 export const O_HEAD: usize = 25 * 4;
 export const O_ROW: usize = 26 * 4;
 export const LSE: usize = 27 * 4;
-/** Factor on q . k: scale log2(e), or scale / softcap where there is a cap. */
+/** Factor on q . k: scale log2(e); scale / softcap where there is a cap; scale where there is a modifier. */
 export const FACTOR: usize = 28 * 4;
 /** softcap log2(e), or 0. */
 export const CAP: usize = 29 * 4;
 /** Sink logits [H], or 0. */
 export const SINK_LOGITS: usize = 30 * 4;
-/** Part of a mask: the table of heads, u32 [H], each the address of three addresses: rowStart, column, bitmap. */
+/**
+ * Part of a mask: the table of heads, u32 [H], each the address of four addresses: rowStart, column (where a key block lies),
+ * bitmap, and key block (which one it is, other than `column` where keys lie in pages).
+ */
 export const MASK: usize = 31 * 4;
 /** Bitmaps with one row of T query bits for each key. */
 export const BITMAPS: usize = 32 * 4;
@@ -60,15 +63,27 @@ export const GRAD_V: usize = 43 * 4;
 /**
  * Segments of the backward: for each of them SEGMENT_WORDS words: batch, group, first query block, end; the address of the
  * slot of each key block, i32, -1 for a block that its mask does not touch; the number of slots; the addresses of its gradient
- * of the keys [slots, T, D rounded up to P] and of the values [slots, T, E rounded up to P].
+ * of the keys [slots, T, D rounded up to P] and of the values [slots, T, E rounded up to P]; the address of the addresses of
+ * its gradients of the modifier's parameters, float64.
  */
 export const SEGMENTS: usize = 44 * 4;
 export const SEGMENT_COUNT: usize = 45 * 4;
-export const SEGMENT_WORDS: i32 = 8;
+export const SEGMENT_WORDS: i32 = 9;
 /** M, number of keys, and number of key blocks. */
 export const M: usize = 46 * 4;
 /** scale: a score is scale q . k before the soft cap. */
 export const SCALE: usize = 47 * 4;
+/** The block of parameters of the score modifier, 0 where there is none: queryOffset, then for each its address and axes. */
+export const MODIFIER: usize = 48 * 4;
+/** The part's first batch entry and head in the whole problem, and the absolute position of query row 0. */
+export const FIRST_BATCH: usize = 49 * 4;
+export const FIRST_HEAD: usize = 50 * 4;
+export const QUERY_OFFSET: usize = 51 * 4;
+/** Dropout: pairs with a number below this are dropped, 0 for none; 1 / (1 - rate); the seed's halves. */
+export const DROP_BELOW: usize = 52 * 4;
+export const KEEP_FACTOR: usize = 53 * 4;
+export const SEED_LOW: usize = 54 * 4;
+export const SEED_HIGH: usize = 55 * 4;
 
 /** T, the side of a block. */
 export const T: i32 = 64;
