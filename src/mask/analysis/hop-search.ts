@@ -22,8 +22,8 @@ export interface Hops {
  * kept blocks, however many hops it has.
  */
 export class HopSearch {
+  readonly nodes: number;
   readonly #graph: BlockGraph;
-  readonly #blocks: number;
   /** For each token: the sources that have reached it; that reached it in the last hop; that reach it in this one. */
   readonly #seen: Uint32Array;
   readonly #front: Uint32Array;
@@ -36,13 +36,14 @@ export class HopSearch {
   constructor(graph: BlockGraph) {
     const { nodes } = graph;
     this.#graph = graph;
-    this.#blocks = Math.ceil(nodes / BLOCK_SIDE);
+    this.nodes = nodes;
+    const blocks = Math.ceil(nodes / BLOCK_SIDE);
     this.#seen = new Uint32Array(nodes);
     this.#front = new Uint32Array(nodes);
     this.#next = new Uint32Array(nodes);
-    this.#seenByAll = new Uint32Array(this.#blocks);
-    this.#nextForAll = new Uint32Array(this.#blocks);
-    this.#isTouched = new Uint8Array(this.#blocks);
+    this.#seenByAll = new Uint32Array(blocks);
+    this.#nextForAll = new Uint32Array(blocks);
+    this.#isTouched = new Uint8Array(blocks);
   }
 
   /** Searches from all of `sources` (at most 32), at most `hops` far. `onHop` gets the number of pairs new in each hop. */
@@ -52,15 +53,9 @@ export class HopSearch {
       sum: new Float64Array(sources.length),
       farthest: new Uint32Array(sources.length),
     };
-    for (const array of [this.#seen, this.#front, this.#next, this.#seenByAll, this.#nextForAll]) array.fill(0);
-    this.#isTouched.fill(0);
-    const blocks = new Set<number>();
-    for (const [s, token] of sources.entries()) {
-      this.#seen[token] = (this.#seen[token] ?? 0) | (1 << s);
-      this.#front[token] = (this.#front[token] ?? 0) | (1 << s);
-      blocks.add(Math.floor(token / BLOCK_SIDE));
-    }
-    let active = [...blocks];
+    this.#clear();
+    for (const [s, token] of sources.entries()) this.#start(token, s);
+    let active = [...new Set(sources.map((token) => Math.floor(token / BLOCK_SIDE)))];
     for (let hop = 1; hop <= hops && active.length > 0; hop++) {
       const touched: number[] = [];
       for (const i of active) this.#spread(i, touched);
@@ -77,9 +72,29 @@ export class HopSearch {
     return result;
   }
 
+  /** One hop from all of `tokens`, as one source: what hasReached() then tells of are they and their neighbours. */
+  hopFrom(tokens: readonly number[]): void {
+    this.#clear();
+    for (const token of tokens) this.#start(token, 0);
+    const touched: number[] = [];
+    for (const i of new Set(tokens.map((token) => Math.floor(token / BLOCK_SIDE)))) this.#spread(i, touched);
+    const one = { reached: new Float64Array(1), sum: new Float64Array(1), farthest: new Uint32Array(1) };
+    for (const j of touched) this.#collect(j, 1, one);
+  }
+
   /** Whether source s of the last search has reached the token. */
   hasReached(token: number, s = 0): boolean {
     return (((this.#seen[token] ?? 0) >>> s) & 1) === 1;
+  }
+
+  #clear(): void {
+    for (const array of [this.#seen, this.#front, this.#next, this.#seenByAll, this.#nextForAll]) array.fill(0);
+    this.#isTouched.fill(0);
+  }
+
+  #start(token: number, s: number): void {
+    this.#seen[token] = (this.#seen[token] ?? 0) | (1 << s);
+    this.#front[token] = (this.#front[token] ?? 0) | (1 << s);
   }
 
   /** Hands what is new in block i on along its edges. */

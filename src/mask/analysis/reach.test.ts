@@ -78,6 +78,22 @@ describe('receptive field', () => {
     ]);
   });
 
+  it('follows layers that differ, the last one first', () => {
+    const [near, far] = [window(1), window({ left: 1, right: 1, dilation: 10 })];
+    const reach = (layers: number): readonly unknown[] =>
+      receptiveField([near, far], { length: 101, layers, query: 50 }).ranges;
+    // Layers are near, far, near, ...: the last of two is far, and sees 40 and 60, which saw their neighbours.
+    expect(reach(1)).toEqual([{ start: 49, end: 52 }]);
+    expect(reach(2)).toEqual([40, 50, 60].map((token) => ({ start: token - 1, end: token + 2 })));
+    expect(reach(3)).toEqual([40, 50, 60].map((token) => ({ start: token - 2, end: token + 3 })));
+    const causalThenNear = receptiveField([causal(), near], { length: 101, layers: 2, query: 50 });
+    expect(causalThenNear.ranges).toEqual([{ start: 0, end: 52 }]);
+    for (const own of [near, far, causal()]) {
+      const same = { length: 101, layers: 7, query: 13 };
+      expect(receptiveField([own, own], same).ranges).toEqual(receptiveField(own, same).ranges);
+    }
+  });
+
   it('refuses a query outside the text', () => {
     expect(() => receptiveField(dense(), { length: 10, layers: 1, query: 10 })).toThrow('receptiveField query is 10');
   });
