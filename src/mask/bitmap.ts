@@ -5,7 +5,7 @@ import { BITMAP_WORDS, BLOCK_SIDE, FULL_BLOCK } from './block-mask.ts';
 export const EMPTY_BLOCK = -2;
 
 /** The bits low..high (inclusive) of a word; none where low > high. */
-function bits(low: number, high: number): number {
+export function bits(low: number, high: number): number {
   const first = Math.max(low, 0);
   const last = Math.min(high, 31);
   return first > last ? 0 : (0xffffffff >>> (31 - last)) & (0xffffffff << first);

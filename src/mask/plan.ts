@@ -1,6 +1,13 @@
-import type { Pattern } from '../pattern/pattern.ts';
+import { expand } from '../pattern/kinds/registry.ts';
+import type { FamilyPattern, Pattern } from '../pattern/pattern.ts';
 import { BITMAP_WORDS, BLOCK_SIDE } from './block-mask.ts';
+import { neighbourhoodRectangles, shiftedWindowsRectangles } from './plan-grid.ts';
 import { planCausal, planDense, planDilated, planGlobal, planSinks, planWindow } from './plan-leaves.ts';
+import { planOrdered, planShift, shiftedContext } from './plan-moved.ts';
+import { planColumns, planDiagonals, planRows, planSameCoordinate } from './plan-periodic.ts';
+import { planBlockLocal, planDocuments } from './plan-ranges.ts';
+import { planScatter } from './plan-scatter.ts';
+import { blocksRectangles, groupsRectangles, randomBlocksRectangles, randomTokensRectangles } from './plan-tables.ts';
 import { BLOCK_EMPTY, BLOCK_FULL, intern, MAX_IDENTITIES, type PlanContext, type PlannedPattern } from './planned.ts';
 import { complementSpans, emptySpans, intersectSpans, type Spans, unionSpans } from './spans.ts';
 
@@ -25,6 +32,46 @@ export function planPattern(pattern: Pattern, context: PlanContext): PlannedPatt
       return planComplement(planPattern(pattern.of, context), context);
     case 'perHead':
       throw new Error('planPattern: a perHead must be resolved by headPattern first');
+    default: {
+      const expanded = expand(pattern);
+      return expanded === undefined ? planFamily(pattern, context) : planPattern(expanded, context);
+    }
+  }
+}
+
+/** Plans a kind of kinds/ that has no expansion. */
+function planFamily(pattern: FamilyPattern, context: PlanContext): PlannedPattern {
+  switch (pattern.kind) {
+    case 'columns':
+      return planColumns(pattern, context);
+    case 'rows':
+      return planRows(pattern, context);
+    case 'diagonals':
+      return planDiagonals(pattern, context);
+    case 'sameCoordinate':
+      return planSameCoordinate(pattern, context);
+    case 'blockLocal':
+      return planBlockLocal(pattern, context);
+    case 'documents':
+      return planDocuments(pattern, context);
+    case 'groups':
+      return planScatter(groupsRectangles(pattern), context);
+    case 'blocks':
+      return planScatter(blocksRectangles(pattern), context);
+    case 'randomTokens':
+      return planScatter(randomTokensRectangles(pattern), context);
+    case 'randomBlocks':
+      return planScatter(randomBlocksRectangles(pattern), context);
+    case 'neighbourhood':
+      return planScatter(neighbourhoodRectangles(pattern), context);
+    case 'shiftedWindows':
+      return planScatter(shiftedWindowsRectangles(pattern), context);
+    case 'ordered':
+      return planOrdered(pattern, context);
+    case 'shift':
+      return planShift(pattern, planPattern(pattern.of, shiftedContext(pattern, context)), context);
+    default:
+      throw new Error(`planFamily: ${pattern.kind} has neither an expansion nor a plan`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { definitionOf } from './kinds/registry.ts';
 import type { Pattern } from './pattern.ts';
 
 /** One pair: head h, a query at absolute position q, a key at absolute position k, all counted from 0. */
@@ -10,7 +11,7 @@ export interface Pair {
 /**
  * The definition: whether `pattern` lets the query at position q attend to the key at position k. Everything else in
  * Farfield that deals with patterns is tested against this function. A position may be negative (queries that stand before
- * the first key); no global token is there.
+ * the first key); no global token is there. The kinds that kinds/ defines bring their own definition.
  */
 export function allows(pattern: Pattern, pair: Pair): boolean {
   const { head, q, k } = pair;
@@ -43,5 +44,7 @@ export function allows(pattern: Pattern, pair: Pair): boolean {
       const part = pattern.heads[head % pattern.heads.length];
       return part !== undefined && allows(part, pair);
     }
+    default:
+      return definitionOf(pattern).allows(pattern, pair);
   }
 }

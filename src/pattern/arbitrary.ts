@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { arbitraryFamily } from './arbitrary-family.ts';
 import type { Pattern } from './pattern.ts';
 
 /** Random patterns for property tests. `reach` bounds every parameter; perHead stands at most once on each path. */
@@ -25,7 +26,10 @@ function perHeadOf(part: fc.Arbitrary<Pattern>): fc.Arbitrary<Pattern> {
 function tree(reach: number, maxDilation: number): fc.Arbitrary<Pattern> {
   const { pattern } = fc.letrec<{ pattern: Pattern; leaf: Pattern; inner: Pattern }>((tie) => ({
     pattern: fc.oneof({ maxDepth: 2, depthIdentifier: 'pattern' }, tie('leaf'), tie('inner')),
-    leaf: arbitraryLeaf(reach, maxDilation),
+    leaf: fc.oneof(
+      { weight: 3, arbitrary: arbitraryLeaf(reach, maxDilation) },
+      { weight: 2, arbitrary: arbitraryFamily(reach) },
+    ),
     inner: fc.oneof(
       {
         weight: 4,
@@ -35,11 +39,21 @@ function tree(reach: number, maxDilation: number): fc.Arbitrary<Pattern> {
         }),
       },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('complement' as const), of: tie('pattern') }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          kind: fc.constant('shift' as const),
+          queries: fc.integer({ min: -reach, max: reach }),
+          keys: fc.integer({ min: -reach, max: reach }),
+          of: tie('pattern'),
+        }),
+      },
     ),
   }));
   return pattern;
 }
 
+/** Windows, sinks, global tokens and the like: the kinds of pattern.ts. */
 export function arbitraryLeaf(reach = 200, maxDilation = 130): fc.Arbitrary<Pattern> {
   const length = fc.oneof(fc.integer({ min: 0, max: 8 }), fc.integer({ min: 0, max: reach }));
   return fc.oneof(

@@ -1,27 +1,14 @@
 import { PatternError } from '../errors.ts';
+import { checkFields } from './fields.ts';
+import { definitionOf, FAMILY_KINDS, isFamily } from './kinds/registry.ts';
 import type { Pattern } from './pattern.ts';
+import { checkInteger, checkList, show } from './values.ts';
 
 /** Deepest nesting of union, intersect and perHead that is accepted, from any source. */
 export const MAX_PATTERN_DEPTH = 32;
 
 /** Most parts (nodes of the tree) that one pattern may have. */
 export const MAX_PATTERN_PARTS = 4096;
-
-/** Throws PatternError unless `value` is a safe integer of at least `least`. `name` is the path shown: `window left`, `of[1].left`. */
-export function checkInteger(name: string, value: unknown, least = 0): void {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) {
-    throw new PatternError(`${name} is ${show(value)}; it must be an integer from ${least} to 2^53 - 1`);
-  }
-}
-
-/** A short, printable form of any value, for error messages. */
-export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value);
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return 'an object';
-  if (typeof value === 'function') return 'a function';
-  return String(value);
-}
 
 /**
  * Checks every parameter of a pattern that was built by hand, outside the constructors and the parsers.
@@ -71,6 +58,15 @@ function checkParts(pattern: Pattern, path: string, depth: number, perHead: bool
       }
       return;
     default:
+      if (isFamily(pattern)) {
+        const definition = definitionOf(pattern);
+        checkFields(pattern, definition.fields, name);
+        definition.check?.(pattern, name);
+        if (pattern.kind === 'shift') {
+          checkParts(pattern.of, `${path === '' ? '' : `${path}.`}of`, depth + 1, perHead, count);
+        }
+        return;
+      }
       throw new PatternError(
         `${path === '' ? 'kind' : `${path}.kind`} is ${show((pattern as { kind?: unknown }).kind)}; it must be one of ${PATTERN_KINDS.join(', ')}`,
       );
@@ -88,6 +84,7 @@ export const PATTERN_KINDS = [
   'intersect',
   'complement',
   'perHead',
+  ...FAMILY_KINDS,
 ] as const;
 
 /** Every value that `direction` of global tokens can have. */
@@ -96,12 +93,6 @@ export const DIRECTIONS = ['both', 'keys', 'queries'] as const;
 export function checkDirection(name: string, value: unknown): void {
   if (value !== undefined && !(DIRECTIONS as readonly unknown[]).includes(value)) {
     throw new PatternError(`${name} is ${show(value)}; it must be one of ${DIRECTIONS.join(', ')}`);
-  }
-}
-
-export function checkList(name: string, value: unknown, least = 0): void {
-  if (!Array.isArray(value) || value.length < least) {
-    throw new PatternError(`${name} is ${show(value)}; it must be a list${least > 0 ? ` of at least ${least}` : ''}`);
   }
 }
 

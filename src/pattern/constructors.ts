@@ -1,6 +1,7 @@
 import { PatternError } from '../errors.ts';
-import { checkDirection, checkInteger, checkList, checkPattern, checkPositions, show } from './check.ts';
+import { checkDirection, checkPattern, checkPositions } from './check.ts';
 import type { Causal, Complement, Dense, Global, Pattern, PerHead, Sinks, Window } from './pattern.ts';
+import { checkInteger, checkList, show } from './values.ts';
 
 /** Every pair. */
 export function dense(): Dense {

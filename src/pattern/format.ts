@@ -1,4 +1,6 @@
-import type { Pattern } from './pattern.ts';
+import type { Field } from './kinds/definition.ts';
+import { definitionOf } from './kinds/registry.ts';
+import type { FamilyPattern, Pattern } from './pattern.ts';
 
 /** How tightly the text form of a pattern binds: a part that binds less tightly than its place needs parentheses. */
 const ATOM = 3;
@@ -42,7 +44,27 @@ function formatPart(pattern: Pattern): { text: string; binds: number } | undefin
     }
     case 'perHead':
       return join(pattern.heads, '|', PER_HEAD);
+    default:
+      return formatFamily(pattern);
   }
+}
+
+/** kind(name=value,name=[value,value]). */
+function formatFamily(pattern: FamilyPattern): { text: string; binds: number } | undefined {
+  const values = pattern as unknown as Readonly<Record<string, unknown>>;
+  const parameters: string[] = [];
+  for (const [name, field] of Object.entries<Field>(definitionOf(pattern).fields)) {
+    const value = values[name];
+    if (value === undefined) continue;
+    const text = field.type === 'pattern' ? formatPart(value as Pattern)?.text : formatValue(value);
+    if (text === undefined) return undefined;
+    parameters.push(`${name}=${text}`);
+  }
+  return { text: `${pattern.kind}(${parameters.join(',')})`, binds: ATOM };
+}
+
+function formatValue(value: unknown): string {
+  return Array.isArray(value) ? `[${value.map(formatValue).join(',')}]` : String(value);
 }
 
 function join(parts: readonly Pattern[], operator: string, binds: number): { text: string; binds: number } | undefined {

@@ -1,11 +1,12 @@
+import { seededFor } from './kinds/random.ts';
 import type { Pattern } from './pattern.ts';
 
-/** The pattern that one head uses: `pattern` with every perHead replaced by its entry for `head`. */
+/** The pattern that one head uses: every perHead replaced by its entry for `head`, and random draws of each head by that one's. */
 export function headPattern(pattern: Pattern, head: number): Pattern {
   switch (pattern.kind) {
     case 'perHead': {
       const part = pattern.heads[head % pattern.heads.length];
-      return part ?? { kind: 'union', of: [] };
+      return part === undefined ? { kind: 'union', of: [] } : headPattern(part, head);
     }
     case 'union':
     case 'intersect':
@@ -13,7 +14,12 @@ export function headPattern(pattern: Pattern, head: number): Pattern {
         ? { kind: pattern.kind, of: pattern.of.map((part) => headPattern(part, head)) }
         : pattern;
     case 'complement':
-      return hasPerHead(pattern) ? { kind: 'complement', of: headPattern(pattern.of, head) } : pattern;
+    case 'shift':
+      return hasPerHead(pattern) ? { ...pattern, of: headPattern(pattern.of, head) } : pattern;
+    case 'randomTokens':
+    case 'randomBlocks':
+    case 'bigBird':
+      return seededFor(pattern, head);
     default:
       return pattern;
   }
@@ -21,9 +27,22 @@ export function headPattern(pattern: Pattern, head: number): Pattern {
 
 /** Whether heads can differ. */
 export function hasPerHead(pattern: Pattern): boolean {
-  if (pattern.kind === 'perHead') return true;
-  if (pattern.kind === 'complement') return hasPerHead(pattern.of);
-  return (pattern.kind === 'union' || pattern.kind === 'intersect') && pattern.of.some(hasPerHead);
+  switch (pattern.kind) {
+    case 'perHead':
+      return true;
+    case 'union':
+    case 'intersect':
+      return pattern.of.some(hasPerHead);
+    case 'complement':
+    case 'shift':
+      return hasPerHead(pattern.of);
+    case 'randomTokens':
+    case 'randomBlocks':
+    case 'bigBird':
+      return pattern.perHead === true;
+    default:
+      return false;
+  }
 }
 
 /**

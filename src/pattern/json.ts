@@ -1,19 +1,18 @@
 import * as v from 'valibot';
 import { PatternError } from '../errors.ts';
-import { checkSize, DIRECTIONS, PATTERN_KINDS, show } from './check.ts';
+import { checkPattern, checkSize, DIRECTIONS, PATTERN_KINDS } from './check.ts';
+import type { Field } from './kinds/definition.ts';
+import { FAMILIES, isFamilyKind } from './kinds/registry.ts';
 import type { Pattern } from './pattern.ts';
+import { show } from './values.ts';
 
-const count = v.pipe(
-  v.number('it must be an integer from 0 to 2^53 - 1'),
-  v.safeInteger('it must be an integer from 0 to 2^53 - 1'),
-  v.minValue(0, 'it must be an integer from 0 to 2^53 - 1'),
-);
+function integer(least: number) {
+  const what = `it must be an integer from ${least} to 2^53 - 1`;
+  return v.pipe(v.number(what), v.safeInteger(what), v.minValue(least, what));
+}
 
-const distance = v.pipe(
-  v.number('it must be an integer from 1 to 2^53 - 1'),
-  v.safeInteger('it must be an integer from 1 to 2^53 - 1'),
-  v.minValue(1, 'it must be an integer from 1 to 2^53 - 1'),
-);
+const count = integer(0);
+const distance = integer(1);
 
 const parts = v.pipe(
   v.array(
@@ -23,7 +22,7 @@ const parts = v.pipe(
   v.minLength(1, 'it must have at least one pattern'),
 );
 
-const schema: v.GenericSchema<Pattern> = v.variant(
+const core: v.GenericSchema<Pattern> = v.variant(
   'kind',
   [
     v.strictObject({ kind: v.literal('dense') }),
@@ -46,6 +45,40 @@ const schema: v.GenericSchema<Pattern> = v.variant(
       : `it must be an object with a kind: one of ${PATTERN_KINDS.join(', ')}`,
 );
 
+/** The schema of a parameter of the kinds that kinds/ defines. */
+function fieldSchema(field: Field): v.GenericSchema {
+  switch (field.type) {
+    case 'integer':
+      return integer(field.least);
+    case 'word':
+      return v.picklist(field.words, `it must be one of ${field.words.join(', ')}`);
+    case 'flag':
+      return v.literal(true, 'it must be true or absent');
+    case 'list': {
+      const least = field.least ?? 0;
+      const what = `it must be a list${least > 0 ? ` of at least ${least}` : ''}`;
+      return v.pipe(v.array(fieldSchema(field.item), what), v.minLength(least, what));
+    }
+    case 'pattern':
+      return v.lazy(() => schema);
+  }
+}
+
+const families = new Map<string, v.GenericSchema<Pattern>>();
+for (const [kind, { fields }] of Object.entries(FAMILIES)) {
+  const entries: v.ObjectEntries = { kind: v.literal(kind) };
+  for (const [name, field] of Object.entries(fields)) {
+    const own = fieldSchema(field);
+    entries[name] = field.optional ? v.exactOptional(own) : own;
+  }
+  families.set(kind, v.strictObject(entries) as unknown as v.GenericSchema<Pattern>);
+}
+
+const schema: v.GenericSchema<Pattern> = v.lazy((value) => {
+  const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined;
+  return (isFamilyKind(kind) ? families.get(kind) : undefined) ?? core;
+});
+
 /**
  * Checks a value that came from JSON and returns it as a pattern, a fresh object. The reverse is JSON.stringify. Unknown
  * fields, nesting deeper than 32 and more than 4096 parts are refused. Throws PatternError that names the place, such as
@@ -54,7 +87,10 @@ const schema: v.GenericSchema<Pattern> = v.variant(
 export function parsePatternJson(value: unknown): Pattern {
   checkNesting(value);
   const result = v.safeParse(schema, value, { abortEarly: true });
-  if (result.success) return result.output;
+  if (result.success) {
+    checkPattern(result.output);
+    return result.output;
+  }
   const [issue] = result.issues;
   const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
   const place = path === '' ? 'the pattern' : path.replace(/^\./, '');
@@ -85,7 +121,7 @@ function checkNesting(value: unknown): void {
       throw new PatternError(`pattern JSON: ${path} is a perHead inside another perHead; give each head one pattern`);
     }
     const perHead = part.perHead || kind === 'perHead';
-    if (kind === 'complement') {
+    if (kind === 'complement' || kind === 'shift') {
       open.push({ value: of, path: `${path === '' ? '' : `${path}.`}of`, depth: depth + 1, perHead });
     }
     for (const [field, list] of Object.entries({ of, heads })) {

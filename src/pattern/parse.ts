@@ -1,13 +1,17 @@
 import { PatternError } from '../errors.ts';
-import { checkPattern, DIRECTIONS, MAX_PATTERN_DEPTH, MAX_PATTERN_PARTS } from './check.ts';
-import { hasPerHead } from './heads.ts';
+import { checkPattern, DIRECTIONS, MAX_PATTERN_DEPTH, MAX_PATTERN_PARTS, PATTERN_KINDS } from './check.ts';
 import { parsePatternJson } from './json.ts';
-import type { Pattern } from './pattern.ts';
+import type { Field } from './kinds/definition.ts';
+import { FAMILIES, isFamilyKind } from './kinds/registry.ts';
+import type { FamilyPattern, Pattern } from './pattern.ts';
 
 /** Longest text that is read, in UTF-16 units. */
 const MAX_TEXT = 2 ** 20;
 
-const WORDS = ['causal', 'dense', 'global', 'sinks', 'window'] as const;
+/** Kinds that the text form has signs for, not words. */
+const SIGNS: readonly string[] = ['union', 'intersect', 'complement', 'perHead'];
+
+const WORDS = PATTERN_KINDS.filter((kind) => !SIGNS.includes(kind)).sort();
 
 /**
  * Reads the text form of a pattern:
@@ -18,8 +22,10 @@ const WORDS = ['causal', 'dense', 'global', 'sinks', 'window'] as const;
  *     atom      = "dense" | "causal" | "sinks:" count
  *               | "window:" size [ "," right ] [ "/" dilation ]    window:256 to either side, window:256,0 back only
  *               | "global:" position { "," position } [ "/" ( "both" | "keys" | "queries" ) ]
+ *               | kind "(" [ name "=" value { "," name "=" value } ] ")"        bigBird(block=64,window=3,global=2,table=[[4],[0,7]])
  *               | "!" atom                                 what the atom leaves out: causal&!window:64
  *               | "(" pattern ")"
+ *     value     = integer | word | "[" [ value { "," value } ] "]" | pattern        what the kind's parameter is
  *
  * Spaces between tokens do not count. A text that starts with "{" is JSON. Throws PatternError that shows the place.
  */
@@ -69,7 +75,7 @@ class Parser {
     const heads = this.#list('|', () => this.#union());
     const [only] = heads;
     if (heads.length === 1 && only !== undefined) return only;
-    if (heads.some(hasPerHead)) {
+    if (heads.some(containsPerHead)) {
       throw this.#error('"|" inside another "|": give each head one pattern', start);
     }
     return { kind: 'perHead', heads };
@@ -134,6 +140,7 @@ class Parser {
       case 'global':
         return this.#global();
       default:
+        if (isFamilyKind(word)) return this.#family(word);
         throw this.#unknownWord(word, start);
     }
   }
@@ -159,14 +166,68 @@ class Parser {
     return { kind: 'global', positions, direction };
   }
 
+  /** A kind with named parameters, in any order. That all are there, and fit each other, is checked once the text is read. */
+  #family(kind: FamilyPattern['kind']): Pattern {
+    const fields: Readonly<Record<string, Field>> = FAMILIES[kind].fields;
+    const names = Object.keys(fields).join(', ');
+    if (!this.#takeIf('(')) throw this.#error(`expected "(" after ${kind}; its parameters are ${names}`, this.#at);
+    const pattern: Record<string, unknown> = { kind };
+    while (this.#peek() !== ')') {
+      const start = this.#at;
+      const name = this.#word();
+      const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+      if (field === undefined) throw this.#error(`expected a parameter of ${kind}: ${names}`, start);
+      if (name in pattern) throw this.#error(`${name} is there twice`, start);
+      if (!this.#takeIf('=')) throw this.#error(`expected "=" and a value after ${name}`, this.#at);
+      pattern[name] = this.#value(field);
+      if (!this.#takeIf(',') && this.#peek() !== ')') throw this.#error('expected "," or ")"', this.#at);
+    }
+    this.#take();
+    return pattern as unknown as Pattern;
+  }
+
+  #value(field: Field): unknown {
+    switch (field.type) {
+      case 'integer':
+        return this.#number(field.least);
+      case 'word':
+      case 'flag': {
+        const words = field.type === 'flag' ? ['true'] : field.words;
+        const start = this.#at;
+        const word = this.#word();
+        if (!words.includes(word)) throw this.#error(`expected ${words.join(', ')}`, start);
+        return field.type === 'flag' ? true : word;
+      }
+      case 'list': {
+        const items: unknown[] = [];
+        if (!this.#takeIf('[')) throw this.#error('expected "[" and a list', this.#at);
+        while (this.#peek() !== ']') {
+          items.push(this.#value(field.item));
+          if (!this.#takeIf(',') && this.#peek() !== ']') throw this.#error('expected "," or "]"', this.#at);
+        }
+        this.#take();
+        return items;
+      }
+      case 'pattern': {
+        const start = this.#at;
+        if (++this.#depth > MAX_PATTERN_DEPTH) {
+          throw this.#error(`the pattern is nested more than ${MAX_PATTERN_DEPTH} deep`, start);
+        }
+        const pattern = this.#pattern();
+        this.#depth--;
+        return pattern;
+      }
+    }
+  }
+
   #colon(word: string): void {
     if (!this.#takeIf(':')) throw this.#error(`expected ":" and a number after ${word}`, this.#at);
   }
 
   #number(least: number): number {
-    const digits = this.#run(/[0-9]+/y);
+    const digits = this.#run(least < 0 ? /-?[0-9]+/y : /[0-9]+/y);
     const start = this.#at - digits.length;
-    const value = Number(digits);
+    const value = Number(digits) + 0;
     if (digits === '' || !Number.isSafeInteger(value) || value < least) {
       throw this.#error(`expected an integer from ${least} to 2^53 - 1`, start);
     }
@@ -213,8 +274,8 @@ class Parser {
       return this.#error(`${found}; expected "(", "!" or one of ${known}`, start);
     }
     const near = nearest(word);
-    const hint = near === undefined ? '' : `; did you mean "${near}"?`;
-    return this.#error(`unknown word ${JSON.stringify(shorten(word))}${hint} (known: ${known})`, start);
+    const hint = near === undefined ? ` (known: ${known})` : `; did you mean "${near}"?`;
+    return this.#error(`unknown word ${JSON.stringify(shorten(word))}${hint}`, start);
   }
 
   /** The message, then the line of the text with a caret below the place. Long texts are cut around it. */
@@ -229,13 +290,23 @@ class Parser {
   }
 }
 
+/** Whether a "|" stands in the pattern. */
+function containsPerHead(pattern: Pattern): boolean {
+  if (pattern.kind === 'perHead') return true;
+  if (pattern.kind === 'union' || pattern.kind === 'intersect') return pattern.of.some(containsPerHead);
+  return (pattern.kind === 'complement' || pattern.kind === 'shift') && containsPerHead(pattern.of);
+}
+
 function shorten(word: string): string {
   return word.length > 40 ? `${word.slice(0, 40)}...` : word;
 }
 
 /** The known word with the fewest edits, if they are at most half of its letters. */
 function nearest(word: string): string | undefined {
-  const distances = WORDS.map((known) => ({ known, distance: editDistance(word.slice(0, 32).toLowerCase(), known) }));
+  const distances = WORDS.map((known) => ({
+    known,
+    distance: editDistance(word.slice(0, 32).toLowerCase(), known.toLowerCase()),
+  }));
   distances.sort((a, b) => a.distance - b.distance);
   const [best] = distances;
   return best !== undefined && best.distance <= best.known.length / 2 ? best.known : undefined;

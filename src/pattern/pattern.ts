@@ -4,6 +4,14 @@
  * and position k of a key in one sequence. A mask for N queries and M keys aligns them at the end (see mask/compile.ts).
  */
 
+import type { BlockLocal, BlockPermutation, Blocks } from './kinds/block.ts';
+import type { AShape, PrefixLm, TransientGlobal, VerticalSlash } from './kinds/decoder.ts';
+import type { Axial, Neighbourhood, ShiftedWindows } from './kinds/grid.ts';
+import type { BigBird, RandomBlocks, RandomTokens } from './kinds/random.ts';
+import type { Documents, Groups, Ordered, Shift } from './kinds/sequence.ts';
+import type { Fixed, Strided } from './kinds/sparse-transformer.ts';
+import type { Columns, Diagonals, Rows, SameCoordinate } from './kinds/stripes.ts';
+
 /** Every pair. */
 export interface Dense {
   readonly kind: 'dense';
@@ -66,4 +74,33 @@ export interface PerHead {
   readonly heads: readonly Pattern[];
 }
 
-export type Pattern = Dense | Causal | Window | Sinks | Global | Union | Intersect | Complement | PerHead;
+/** The kinds that this file defines. */
+export type CorePattern = Dense | Causal | Window | Sinks | Global | Union | Intersect | Complement | PerHead;
+
+/** The kinds that kinds/ defines: one file for each family, and registry.ts for what there is to know of each. */
+export type FamilyPattern =
+  | Columns
+  | Rows
+  | Diagonals
+  | SameCoordinate
+  | Strided
+  | Fixed
+  | BlockLocal
+  | Blocks
+  | BlockPermutation
+  | RandomTokens
+  | RandomBlocks
+  | BigBird
+  | Axial
+  | Neighbourhood
+  | ShiftedWindows
+  | Documents
+  | Groups
+  | Ordered
+  | Shift
+  | PrefixLm
+  | AShape
+  | VerticalSlash
+  | TransientGlobal;
+
+export type Pattern = CorePattern | FamilyPattern;

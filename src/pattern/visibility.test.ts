@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { allows } from './allows.ts';
 import { arbitraryPattern } from './arbitrary.ts';
 import { causal, complement, globalTokens, intersect, perHead, sinks, union, window } from './constructors.ts';
+import { isFamily } from './kinds/registry.ts';
 import type { Pattern } from './pattern.ts';
 import { keysVisibleLater, visibleLater } from './visibility.ts';
 
@@ -42,6 +43,7 @@ function leaves(pattern: Pattern): string[] {
 
 /** Whether the documentation promises an exact answer. */
 function isExact(pattern: Pattern): boolean {
+  if (isFamily(pattern)) return false;
   if (pattern.kind === 'union') return pattern.of.every(isExact);
   if (pattern.kind === 'perHead') return pattern.heads.every(isExact);
   if (pattern.kind === 'complement') return false;
@@ -85,7 +87,7 @@ describe('visibleLater and keysVisibleLater', () => {
           if (isPromised) exact++;
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 2500 },
     );
     expect(exact).toBeGreaterThan(700);
   });

@@ -1,12 +1,12 @@
-import { checkInteger, checkPattern } from './check.ts';
+import { checkPattern } from './check.ts';
 import { distinctHeads } from './heads.ts';
+import { cut, type KeyRange, merge } from './key-ranges.ts';
+import { definitionOf } from './kinds/registry.ts';
+import { visibleInFamily } from './kinds/visible.ts';
 import type { Pattern } from './pattern.ts';
+import { checkInteger } from './values.ts';
 
-/** Keys [start, end). */
-export interface KeyRange {
-  readonly start: number;
-  readonly end: number;
-}
+export type { KeyRange } from './key-ranges.ts';
 
 /**
  * The keys below `keyEnd` that some query at position `fromQuery` or later can see in some of heads 0 to `heads` - 1, as
@@ -15,7 +15,8 @@ export interface KeyRange {
  *
  * Exact, except that an intersection keeps a key where every part has a later query that sees it, even if it is not the
  * same query. That can only happen where an intersection combines global queries, or a window with dilation above 1, with
- * a part other than dense, sinks, global keys, and (for the window) causal, or a complement. Never too few keys.
+ * a part other than dense, sinks, global keys, and (for the window) causal, or a complement. Never too few keys. For the kinds
+ * that kinds/ defines see kinds/visible.ts: exact where a bound is known, else all keys.
  *
  * Throws PatternError for a bad pattern or a bound that is not a non-negative integer.
  */
@@ -78,6 +79,16 @@ function visible(pattern: Pattern, keys: KeyRange, fromQuery: number): KeyRange[
       return hidden(pattern.of, keys, fromQuery);
     case 'perHead':
       throw new Error('visible: a perHead must be resolved by headPattern first');
+    case 'shift': {
+      const moved = { start: keys.start - pattern.keys, end: keys.end - pattern.keys };
+      const from = { start: Math.max(0, moved.start), end: moved.end };
+      const ranges = visible(pattern.of, from, fromQuery - pattern.queries);
+      return ranges.map(({ start, end }) => ({ start: start + pattern.keys, end: end + pattern.keys }));
+    }
+    default: {
+      const expanded = definitionOf(pattern).expand?.(pattern);
+      return expanded === undefined ? visibleInFamily(pattern, keys, fromQuery) : visible(expanded, keys, fromQuery);
+    }
   }
 }
 
@@ -101,17 +112,15 @@ function hidden(pattern: Pattern, keys: KeyRange, fromQuery: number): KeyRange[]
       return visible(pattern.of, keys, fromQuery);
     case 'perHead':
       throw new Error('hidden: a perHead must be resolved by headPattern first');
+    default: {
+      const expanded = definitionOf(pattern).expand?.(pattern);
+      return expanded === undefined ? cut(keys, 0, Infinity) : hidden(expanded, keys, fromQuery);
+    }
   }
 }
 
 function complementOf(of: Pattern): Pattern {
   return { kind: 'complement', of };
-}
-
-function cut(keys: KeyRange, start: number, end: number): KeyRange[] {
-  const first = Math.max(keys.start, start);
-  const last = Math.min(keys.end, end);
-  return first < last ? [{ start: first, end: last }] : [];
 }
 
 function hull(ranges: readonly KeyRange[]): KeyRange {
@@ -130,19 +139,4 @@ function common(a: readonly KeyRange[], b: readonly KeyRange[]): KeyRange[] {
     }
   }
   return ranges;
-}
-
-/** The same keys as ascending ranges that neither overlap nor touch. */
-function merge(ranges: KeyRange[]): KeyRange[] {
-  const sorted = [...ranges].sort((a, b) => a.start - b.start);
-  const merged: KeyRange[] = [];
-  for (const range of sorted) {
-    const last = merged.at(-1);
-    if (last !== undefined && range.start <= last.end) {
-      merged[merged.length - 1] = { start: last.start, end: Math.max(last.end, range.end) };
-    } else {
-      merged.push(range);
-    }
-  }
-  return merged;
 }
