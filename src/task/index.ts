@@ -1,4 +1,5 @@
 /** What a person asks for. */
+export * from './advise/index.ts';
 export { type GenerateOptions, type GenerateResult, generate } from './generate.ts';
 export { type PerplexityOptions, type PerplexityProgress, type PerplexityResult, perplexity } from './perplexity.ts';
 export type { SamplingOptions } from './sampling.ts';
