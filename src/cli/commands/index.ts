@@ -1,4 +1,5 @@
 import type { Register } from '../command.ts';
+import { registerAdvise } from './advise.ts';
 import { registerBenchAttention } from './bench-attention.ts';
 import { registerBenchScaling } from './bench-scaling.ts';
 import { registerDoctor } from './doctor.ts';
@@ -10,6 +11,7 @@ import { registerPerplexity } from './perplexity.ts';
 export const registry: readonly Register[] = [
   registerPerplexity,
   registerGenerate,
+  registerAdvise,
   registerMask,
   (program, start) => {
     const bench = program
