@@ -25,8 +25,10 @@ function positions(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
 }
 
-function sqrt(length: number): number {
-  return Math.max(1, Math.round(Math.sqrt(length)));
+/** Rows and columns of the squarest grid that holds all tokens. */
+function square(length: number): [number, number] {
+  const columns = Math.max(1, Math.round(Math.sqrt(length)));
+  return [Math.ceil(length / columns), columns];
 }
 
 const longformerFirst: Recommendation = {
@@ -69,15 +71,17 @@ const ledEncoder: Recommendation = {
 
 const bigBird: Recommendation = {
   id: 'big-bird',
-  name: 'a window and global blocks (BigBird, without its random blocks)',
+  name: 'a window, global and random blocks (BigBird)',
   source: from.bigBird,
   claim:
     'Window, global and random blocks together; question answering and summarization improve with the longer context.',
-  why: 'Two blocks of global tokens join everything in two steps, beside a window of three blocks of 64.',
-  note: 'The random blocks of the paper are left out.',
+  why: 'Two global blocks join everything in two steps, and all pairs lie in whole blocks, which is what kernels do best.',
+  note: 'The global blocks are the first 128 tokens: a question, or the beginning of the text.',
   isCausal: false,
-  sizes: [96],
-  layers: (_, size) => [union(window(size), globalTokens({ positions: positions(128) }))],
+  sizes: [3],
+  layers: (length, size) => [
+    { kind: 'bigBird', block: 64, window: 3, global: 2, random: size, seed: 0, blocks: Math.ceil(length / 64) },
+  ],
 };
 
 const bigBirdClassification: Recommendation = {
@@ -165,25 +169,55 @@ const strided: Recommendation = {
   note: 'The stride is the square root of the length here; give the width of your rows, or the period of your series.',
   isCausal: true,
   sizes: [0],
-  layers: (length) => {
-    const stride = sqrt(length);
-    return [union(window({ left: stride }), window({ left: Math.ceil(length / stride), dilation: stride }))];
-  },
+  layers: (length) => [{ kind: 'strided', stride: square(length)[1] }],
 };
 
 const axial: Recommendation = {
   id: 'axial',
   name: 'rows and columns in turn (axial attention)',
   source: from.axialAttention,
-  claim: 'Attention along one axis of an image or video at a time; layers along each axis together reach everything.',
+  claim: 'Attention along one axis of an image or video at a time.',
   why: 'Two layers connect every pixel with every other, at n sqrt(n) pairs for a square image.',
-  note: 'For a square image. The row layer here also sees the row before and after; a column is exact.',
+  note: 'The grid is a square here; give that of your image, or frames, rows and columns. A column is scattered over blocks.',
   isCausal: false,
   sizes: [0],
-  layers: (length) => {
-    const side = sqrt(length);
-    return [window(side - 1), window({ left: side, right: side, dilation: side })];
+  layers: (length) => [
+    { kind: 'axial', grid: square(length), axes: [[1]] },
+    { kind: 'axial', grid: square(length), axes: [[0]] },
+  ],
+};
+
+const neighbourhood: Recommendation = {
+  id: 'neighbourhood',
+  name: 'the nearest 7 x 7 pixels (neighbourhood attention)',
+  source: from.neighbourhoodAttention,
+  claim:
+    'Each pixel attends to its nearest neighbours, and each layer widens what it has seen without shifted windows.',
+  why: 'An image depends on what is near in both directions, and few pairs are enough for that.',
+  note: 'The grid is a square here; give that of your image.',
+  isCausal: false,
+  sizes: [3],
+  layers: (length, size) => {
+    const grid = square(length);
+    // A clamped window must fit the grid.
+    const radius = grid.map((cells) => Math.min(size, (cells - 1) >> 1));
+    return [{ kind: 'neighbourhood', grid, radius, border: 'clamp' }];
   },
+};
+
+const swin: Recommendation = {
+  id: 'swin',
+  name: 'windows of 7 x 7 pixels, shifted in every other layer (Swin)',
+  source: from.swinTransformer,
+  claim: 'Windows of 7 x 7 in one layer and shifted by half a window in the next, so that neighbouring windows meet.',
+  why: 'The fewest pairs; shifting lets what one window has seen pass on to the next.',
+  note: 'The grid is a square here; give that of your image.',
+  isCausal: false,
+  sizes: [7],
+  layers: (length, size) => [
+    { kind: 'shiftedWindows', grid: square(length), window: [size, size] },
+    { kind: 'shiftedWindows', grid: square(length), window: [size, size], shift: [size >> 1, size >> 1] },
+  ],
 };
 
 const longCoder: Recommendation = {
@@ -262,7 +296,7 @@ export const tasks: readonly Task[] = [
   {
     name: 'images',
     aliases: ['image', 'video', 'videos', 'vision', 'pixels'],
-    recommendations: [axial, strided],
+    recommendations: [neighbourhood, swin, axial, strided],
   },
   {
     name: 'code',

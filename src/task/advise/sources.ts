@@ -85,6 +85,22 @@ export const axialAttention: Source = {
   url: 'https://arxiv.org/abs/1912.12180',
 };
 
+export const neighbourhoodAttention: Source = {
+  title: 'Neighborhood Attention Transformer',
+  authors: 'Hassani, Walton, Li, Li, Shi',
+  year: 2023,
+  where: 'abstract, section 3.1',
+  url: 'https://arxiv.org/abs/2204.07143',
+};
+
+export const swinTransformer: Source = {
+  title: 'Swin Transformer: Hierarchical Vision Transformer using Shifted Windows',
+  authors: 'Liu et al.',
+  year: 2021,
+  where: 'section 3.2',
+  url: 'https://arxiv.org/abs/2103.14030',
+};
+
 export const longCoder: Source = {
   title: 'LongCoder: A Long-Range Pre-trained Language Model for Code Completion',
   authors: 'Guo, Xu, Duan, Yin, McAuley',

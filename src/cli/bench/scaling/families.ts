@@ -48,10 +48,7 @@ export const families: readonly Family[] = [
     name: 'strided',
     order: 'n sqrt n',
     what: 'causal: the last sqrt(n) tokens, and every sqrt(n)-th before (Sparse Transformer)',
-    pattern: (length) => {
-      const stride = Math.max(1, Math.round(Math.sqrt(length)));
-      return union(window({ left: stride }), window({ left: Math.ceil(length / stride), dilation: stride }));
-    },
+    pattern: (length) => ({ kind: 'strided', stride: Math.max(1, Math.round(Math.sqrt(length))) }),
   },
   { name: 'causal', order: 'n^2', what: 'every token before', pattern: () => causal() },
   { name: 'dense', order: 'n^2', what: 'every token', pattern: () => ({ kind: 'dense' }) },
