@@ -53,5 +53,4 @@ export const blockPermutationDefinition: KindDefinition<BlockPermutation> = {
   },
   allows: ({ block, permutation }, { q, k }) => Math.floor(k / block) === permutation[Math.floor(q / block)],
   expand: ({ block, permutation }) => ({ kind: 'blocks', block, table: permutation.map((value) => [value]) }),
-  length: ({ block, permutation }) => block * permutation.length,
 };

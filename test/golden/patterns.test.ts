@@ -1,0 +1,248 @@
+/** Compiled patterns against the masks and layouts that other implementations made: golden/kernels. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { compileMask, toDense } from '../../src/mask/index.ts';
+import {
+  axial,
+  bigBird,
+  blockLocal,
+  causal,
+  columns,
+  deepSpeedBigBird,
+  deepSpeedBSLongformer,
+  deepSpeedFixed,
+  deepSpeedLocalSlidingWindow,
+  deepSpeedVariable,
+  documents,
+  fixed,
+  globalTokens,
+  intersect,
+  neighbourhood,
+  type Pattern,
+  perHead,
+  prefixLm,
+  rows,
+  shift,
+  shiftedWindows,
+  strided,
+  union,
+  window,
+} from '../../src/pattern/index.ts';
+import { GOLDEN, readJson, readTensors } from './folders.ts';
+
+const KERNELS = join(GOLDEN, 'kernels');
+
+type Read = Awaited<ReturnType<typeof readTensors>>;
+type Tables = readonly (readonly (readonly number[])[])[];
+
+/** The heads of a pattern written out, [H, N, M]. */
+function written(pattern: Pattern, heads: number, queries: number, keys = queries): number[] {
+  const mask = compileMask(pattern, { queries, keys, heads });
+  return Array.from({ length: heads }, (_, head) => [...toDense(mask, head)]).flat();
+}
+
+/** A tensor [a, b, c] as nested lists. */
+function nested({ shape, data }: ReturnType<Read>): Tables {
+  const [a = 0, b = 0, c = 0] = shape;
+  return Array.from({ length: a }, (_, i) =>
+    Array.from({ length: b }, (_, j) => [...data.slice((i * b + j) * c, (i * b + j + 1) * c)]),
+  );
+}
+
+const numbers = (tensor: ReturnType<Read>): number[] => [...tensor.data];
+
+describe.skipIf(!existsSync(KERNELS))('golden/kernels', () => {
+  const flex: [string, (read: Read) => Pattern][] = [
+    ['flex_strided', () => strided(12)],
+    ['flex_fixed', () => fixed({ stride: 16, summary: 3 })],
+    ['flex_block_local', () => blockLocal({ block: 16 })],
+    ['flex_block_local_causal_back1', () => intersect(causal(), blockLocal({ block: 16, back: 1 }))],
+    ['flex_bigbird', (read) => bigBird({ block: 8, global: 1, tables: nested(read('random_blocks')) })],
+    [
+      'flex_bigbird_causal',
+      (read) => intersect(causal(), bigBird({ block: 8, global: 1, tables: nested(read('random_blocks')) })),
+    ],
+    ['flex_axial_row', () => axial({ grid: [9, 11], axes: [1] })],
+    ['flex_axial_column', () => axial({ grid: [9, 11], axes: [0] })],
+    ['flex_axial_cross', () => axial({ grid: [7, 13], axes: [0, 1] })],
+    ['flex_neighbourhood_2d', () => neighbourhood({ grid: [9, 10], radius: 2 })],
+    ['flex_document', () => documents({ lengths: [1, 40, 13, 56] })],
+    ['flex_document', (read) => documents({ ids: numbers(read('document_ids')) })],
+    ['flex_document', (read) => ({ kind: 'groups', ids: numbers(read('document_ids')) })],
+    ['flex_document_causal', () => intersect(documents({ lengths: [31, 2, 64, 13] }), causal())],
+  ];
+  it.each(flex)('%s', async (name, pattern) => {
+    const read = await readTensors(KERNELS, name, 'io.safetensors');
+    const { shape } = read('mask');
+    const [n = 0] = shape.slice(-1);
+    const heads = shape.length === 4 ? (shape[1] ?? 0) : 1;
+    expect(written(pattern(read), heads, n)).toEqual(numbers(read('mask')));
+  });
+
+  it('flex_prefix_lm', async () => {
+    const mask = (await readTensors(KERNELS, 'flex_prefix_lm', 'io.safetensors'))('mask');
+    expect([...written(prefixLm(23), 1, 90), ...written(prefixLm(0), 1, 90)]).toEqual(numbers(mask));
+  });
+
+  const deepspeed: [string, (options: never) => Pattern][] = [
+    ['deepspeed_fixed', deepSpeedFixed],
+    ['deepspeed_variable', deepSpeedVariable],
+    ['deepspeed_bigbird', deepSpeedBigBird],
+    ['deepspeed_bslongformer', deepSpeedBSLongformer],
+    ['deepspeed_local', deepSpeedLocalSlidingWindow],
+  ];
+  it.each(deepspeed)('%s', async (name, layout) => {
+    const { params } = readJson<{ params: { sets: Record<string, unknown>[]; rejected?: object[] } }>(
+      KERNELS,
+      name,
+      'case.json',
+    );
+    const read = await readTensors(KERNELS, name, 'io.safetensors');
+    for (const set of params.sets) {
+      const { tensor, random_tensor, seq_len, block, num_heads } = set as Record<string, string> & {
+        seq_len: number;
+        block: number;
+        num_heads: number;
+      };
+      const random_columns = random_tensor === undefined ? {} : { random_columns: nested(read(random_tensor)) };
+      const pattern = layout({ ...set, ...random_columns } as never);
+      // Every layout at its own block side, and as the tokens that its blocks cover.
+      const count = seq_len / block;
+      const layouts = pattern.kind === 'perHead' ? pattern.heads : [pattern];
+      const got = Array.from({ length: num_heads }, (_, head) => {
+        const own = layouts[head % layouts.length];
+        if (own?.kind !== 'blocks') throw new Error('not a layout');
+        return own.table.flatMap((row) => Array.from({ length: count }, (_, j) => (row.includes(j) ? 1 : 0)));
+      }).flat();
+      const want = numbers(read(tensor ?? ''));
+      expect([tensor, got]).toEqual([tensor, want]);
+      const tokens = written(pattern, num_heads, seq_len);
+      const coarse = want.map((_, e) => {
+        const [head, i, j] = [Math.floor(e / count ** 2), Math.floor(e / count) % count, e % count];
+        return tokens[(head * seq_len + i * block + block - 1) * seq_len + j * block] ?? -1;
+      });
+      expect([tensor, coarse]).toEqual([tensor, want]);
+    }
+    for (const rejected of params.rejected ?? []) {
+      // More random blocks than columns is an error in DeepSpeed, all columns here; a window of all blocks is fine.
+      if ((rejected as { error: string }).error.includes('Sample larger')) continue;
+      expect(() => layout(rejected as never)).toThrow(/deepSpeed.* is .*must/);
+    }
+  });
+
+  it('openai_token_masks', async () => {
+    const { params } = readJson<{ params: { tensor: string; attn_mode: string; n: number; local_attn_ctx: number }[] }>(
+      KERNELS,
+      'openai_token_masks',
+      'case.json',
+    );
+    const read = await readTensors(KERNELS, 'openai_token_masks', 'io.safetensors');
+    for (const { tensor, attn_mode, n, local_attn_ctx: context } of params) {
+      const pattern =
+        attn_mode === 'all'
+          ? causal()
+          : attn_mode === 'local'
+            ? window({ left: context - 1 })
+            : window({ left: n, dilation: context });
+      expect([tensor, written(pattern, 1, n)]).toEqual([tensor, numbers(read(tensor))]);
+    }
+  });
+
+  it('openai_blocksparse, fixed, with summary columns of each head', async () => {
+    const read = await readTensors(KERNELS, 'openai_blocksparse', 'io.safetensors');
+    const sets = [
+      { tensor: 'mask_4', n: 128, heads: 1, pattern: fixed({ stride: 32, summary: 8 }) },
+      { tensor: 'mask_5', n: 128, heads: 4, pattern: fixed({ stride: 32, summary: 8, heads: 4 }) },
+      { tensor: 'mask_6', n: 144, heads: 4, pattern: fixed({ stride: 48, summary: 24, heads: 2 }) },
+      { tensor: 'mask_1', n: 96, heads: 1, pattern: window({ left: 23 }) },
+      { tensor: 'mask_2', n: 128, heads: 1, pattern: window({ left: 128, dilation: 16 }) },
+    ];
+    for (const { tensor, n, heads, pattern } of sets) {
+      expect([tensor, written(pattern, heads, n)]).toEqual([tensor, numbers(read(tensor))]);
+    }
+  });
+
+  /** Block diffusion: the noised text stands before the clean one, both of n tokens. */
+  const blockDiffusion = (n: number, block: number): Pattern => {
+    const own = blockLocal({ block });
+    const [noised, clean] = [rows({ count: n }), rows({ start: n, count: n })];
+    const [toNoised, toClean] = [columns({ count: n }), columns({ start: n, count: n })];
+    const before = blockLocal({ block, back: n });
+    return union(
+      intersect(noised, toNoised, own),
+      intersect(noised, shift(intersect(before, { kind: 'complement', of: own }), { keys: n })),
+      intersect(clean, toClean, before),
+    );
+  };
+  const others: [string, string, number, Pattern][] = [
+    ['attention_gym_masks', 'mask_05', 36, documents({ lengths: [5, 1, 20, 10] })],
+    ['attention_gym_masks', 'mask_06', 36, intersect(causal(), documents({ lengths: [5, 1, 20, 10] }))],
+    ['attention_gym_masks', 'mask_07', 36, intersect(window({ left: 4 }), documents({ lengths: [12, 24] }))],
+    ['attention_gym_masks', 'mask_08', 81, neighbourhood({ grid: [9, 9], radius: 2, border: 'clamp' })],
+    ['attention_gym_masks', 'mask_09', 49, neighbourhood({ grid: [7, 7], radius: 3, border: 'clamp' })],
+    ['attention_gym_masks', 'mask_13', 48, blockDiffusion(24, 6)],
+    [
+      'attention_gym_masks',
+      'mask_14',
+      30,
+      union(
+        intersect(causal(), documents({ lengths: [8, 5, 7, 4, 6] })),
+        // Documents 1 and 2 continue document 0; document 4 continues document 3.
+        intersect(rows({ start: 8, count: 12 }), columns({ count: 8 })),
+        intersect(rows({ start: 24, count: 6 }), columns({ start: 20, count: 4 })),
+      ),
+    ],
+    ['attention_gym_masks', 'mask_15', 33, intersect(causal(), blockLocal({ block: 8 }))],
+    ['xformers_patterns', 'pattern_00', 40, axial({ grid: [5, 8], axes: [0, 1] })],
+    [
+      'xformers_patterns',
+      'pattern_04',
+      48,
+      // Rows and columns apart by multiples of 3: a dilated neighbourhood that reaches over the whole grid.
+      neighbourhood({ grid: [6, 8], radius: 8, dilation: 3 }),
+    ],
+    ['xformers_patterns', 'pattern_05', 64, shiftedWindows({ grid: [8, 8], window: 4 })],
+    ['xformers_patterns', 'pattern_06', 64, shiftedWindows({ grid: [8, 8], window: 4, shift: 2 })],
+    ['xformers_patterns', 'pattern_07', 54, shiftedWindows({ grid: [6, 9], window: 3, shift: 1 })],
+    ['xformers_patterns', 'pattern_09', 30, globalTokens({ positions: [2, 17] })],
+  ];
+  it.each(others)('%s %s', async (name, tensor, n, pattern) => {
+    const read = await readTensors(KERNELS, name, 'io.safetensors');
+    expect(written(pattern, 1, n)).toEqual(numbers(read(tensor)));
+  });
+
+  it.each(['longformer_dilated', 'longformer_dilated_autoregressive', 'longformer_dilated_per_head'])(
+    '%s',
+    async (name) => {
+      const { params } = readJson<{
+        params: {
+          n: number;
+          H: number;
+          one_sided_window: number;
+          dilation: number | number[];
+          autoregressive: boolean;
+        };
+      }>(KERNELS, name, 'case.json');
+      const { n, H, one_sided_window: left, dilation, autoregressive } = params;
+      const read = await readTensors(KERNELS, name, 'io.safetensors');
+      const dilations = typeof dilation === 'number' ? [dilation] : dilation;
+      const right = autoregressive ? 0 : left;
+      const pattern = perHead(dilations.map((own) => window({ left, right, dilation: own })));
+      const got = written(pattern, H, n);
+      // Column j of a row i stands for key i + dilation (j - left); its probability is 0 where there is no such key.
+      const { data: probabilities, shape } = read('probs');
+      const steps = shape[3] ?? 0;
+      const want = new Array<number>(H * n * n).fill(0);
+      for (let i = 0; i < n; i++) {
+        for (let head = 0; head < H; head++) {
+          for (let j = 0; j < steps; j++) {
+            const key = i + (dilations[head % dilations.length] ?? 1) * (j - left);
+            if ((probabilities[(i * H + head) * steps + j] ?? 0) > 0) want[(head * n + i) * n + key] = 1;
+          }
+        }
+      }
+      expect(got).toEqual(want);
+    },
+  );
+});
