@@ -72,15 +72,22 @@ export class ExpressionGraph {
   /** The values of all nodes for one pair, in float64. */
   evaluate(parameters: Readonly<Record<string, ScoreParameter>>, pair: ScorePair): Float64Array {
     const values = new Float64Array(this.nodes.length);
-    for (const [i, { kind, operands, value, parameter }] of this.nodes.entries()) {
-      const at = operands.map((operand) => values[operand]);
+    for (let i = 0; i < this.nodes.length; i++) {
+      const { kind, operands, value, parameter } = this.nodes[i];
+      const [x, y, z] = operands;
       if (value !== undefined) values[i] = value;
       else if (parameter !== undefined) {
         const { data, shape } = parameters[parameter];
-        values[i] = data[entryOf(shape, at)];
-      } else if (kind === 'select') values[i] = at[0] !== 0 ? at[1] : at[2];
-      else if (at.length === 2) values[i] = BINARY[kind as BinaryKind](at[0], at[1]);
-      else if (at.length === 1) values[i] = UNARY[kind as UnaryKind](at[0]);
+        values[i] =
+          data[
+            entryOf(
+              shape,
+              operands.map((operand) => values[operand]),
+            )
+          ];
+      } else if (kind === 'select') values[i] = values[x] !== 0 ? values[y] : values[z];
+      else if (y !== undefined) values[i] = BINARY[kind as BinaryKind](values[x], values[y]);
+      else if (x !== undefined) values[i] = UNARY[kind as UnaryKind](values[x]);
       else values[i] = pair[kind as keyof ScorePair];
     }
     return values;

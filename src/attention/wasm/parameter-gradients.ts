@@ -30,13 +30,14 @@ export class ParameterGradients {
   readonly #sums = new Map<string, Float64Array>();
   #buffers: Buffer[] = [];
 
-  constructor({ score, mask }: Problem) {
+  constructor(problem: Problem) {
+    const { score } = problem;
     this.#parameters = score?.parameters ?? {};
     this.#names = score ? parametersOf(score.expression) : [];
     const graph = new ExpressionGraph();
     if (score) graph.add(score.expression);
     this.#owned = new Map(
-      this.#names.map((name) => [name, ownedBy(graph, name, this.#parameters[name].shape, mask.queryOffset)]),
+      this.#names.map((name) => [name, ownedBy(graph, name, this.#parameters[name].shape, problem)]),
     );
     for (const name of this.#names) this.#sums.set(name, new Float64Array(this.#parameters[name].data.length));
   }
@@ -80,15 +81,18 @@ export class ParameterGradients {
   }
 }
 
-function ownedBy(graph: ExpressionGraph, name: string, shape: readonly number[], queryOffset: number): Owned {
+function ownedBy(graph: ExpressionGraph, name: string, shape: readonly number[], problem: Problem): Owned {
+  const { batch, heads, queries, mask } = problem;
   const lookups = graph.nodes.filter(({ parameter }) => parameter === name);
-  // The same axis in every look-up: in bias[q, k] + bias[k, q] the pairs (5, 7) and (7, 5) share entries.
-  const has = (kind: string) =>
-    shape.some((size, axis) => size > 1 && lookups.every(({ operands }) => graph.nodes[operands[axis]].kind === kind));
+  // The same axis in every look-up: in bias[q, k] + bias[k, q] the pairs (5, 7) and (7, 5) share entries. And one that is long
+  // enough: what is clamped shares entries too.
+  const has = (kind: string, least: number) =>
+    shape.some(
+      (size, axis) => size >= least && lookups.every(({ operands }) => graph.nodes[operands[axis]].kind === kind),
+    );
   return {
-    batch: has('batch'),
-    head: has('head'),
-    // Positions below 0 would all be clamped to entry 0.
-    row: has('row') || (queryOffset >= 0 && has('q')),
+    batch: has('batch', batch),
+    head: has('head', heads),
+    row: has('row', queries) || (mask.queryOffset >= 0 && has('q', queries + mask.queryOffset)),
   };
 }
