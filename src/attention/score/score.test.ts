@@ -147,7 +147,7 @@ describe.each(builds)('score modifiers on the wasm build %s', (build) => {
           dropout: { rate, seed },
         });
       }),
-      { numRuns: 25 },
+      { numRuns: 50 },
     );
   });
 
