@@ -37,4 +37,9 @@ export interface BlockMask {
   readonly rows: readonly BlockRows[];
   /** Distinct bitmaps, BITMAP_WORDS each, stored once: bit (k % 32) of word (q * T + k) / 32 is pair (q, k) of the block. */
   readonly bitmaps: Uint32Array;
+  /**
+   * One mask for each batch entry, where they differ: made by refineMask, of the same lengths and heads, all with the same
+   * `bitmaps`. The other fields are then those of the mask before it was refined.
+   */
+  readonly batch?: readonly BlockMask[];
 }

@@ -1,16 +1,13 @@
-import { ArgumentError, MemoryError } from '../errors.ts';
+import { ArgumentError } from '../errors.ts';
 import { checkPattern } from '../pattern/check.ts';
 import { distinctHeads } from '../pattern/heads.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import { BitmapStore, clip, EMPTY_BLOCK } from './bitmap.ts';
 import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } from './block-mask.ts';
+import { KeptBlocks, MAX_BITMAPS } from './kept-blocks.ts';
 import { planPattern } from './plan.ts';
 import { BLOCK_EMPTY, BLOCK_FULL, type PlannedPattern, planContext } from './planned.ts';
 import { emptySpans, FULL } from './spans.ts';
-
-/** Most kept blocks per distinct head pattern (8 bytes each) and most distinct bitmaps (512 bytes each): 2 GiB apiece. */
-const MAX_BLOCKS = 2 ** 28;
-const MAX_BITMAPS = 2 ** 22;
 
 /** Most queries or keys: key blocks then fit 32 bits with room to spare. */
 const MAX_LENGTH = 2 ** 32;
@@ -37,10 +34,7 @@ export interface CompileOptions {
  */
 export function compileMask(pattern: Pattern, options: CompileOptions): BlockMask {
   const { queries, keys, heads, queryOffset = keys - queries } = options;
-  checkLength('queries', queries, 0, MAX_LENGTH);
-  checkLength('keys', keys, 0, MAX_LENGTH);
-  checkLength('heads', heads, 1, 2 ** 16);
-  checkLength('queryOffset', queryOffset, -(2 ** 50), 2 ** 50);
+  checkSizes(queries, keys, heads, queryOffset);
   checkPattern(pattern);
 
   const { patterns, headRows } = distinctHeads(pattern, heads);
@@ -132,40 +126,15 @@ function cutKey(identity: number, rows: number, columns: number): number {
   return (identity * (BLOCK_SIDE + 1) + rows) * (BLOCK_SIDE + 1) + columns;
 }
 
-/** Columns and bitmap indices of the kept blocks, in arrays that double as they fill. */
-class KeptBlocks {
-  count = 0;
-  #column = new Uint32Array(64);
-  #bitmap = new Int32Array(64);
-
-  push(column: number, bitmap: number): void {
-    if (this.count === this.#column.length) this.#grow();
-    this.#column[this.count] = column;
-    this.#bitmap[this.count] = bitmap;
-    this.count++;
-  }
-
-  arrays(): { column: Uint32Array; bitmap: Int32Array } {
-    return { column: this.#column.slice(0, this.count), bitmap: this.#bitmap.slice(0, this.count) };
-  }
-
-  #grow(): void {
-    if (this.count >= MAX_BLOCKS) {
-      throw new MemoryError(
-        `compileMask: the pattern keeps more than ${MAX_BLOCKS} blocks of ${BLOCK_SIDE} x ${BLOCK_SIDE} pairs; use a sparser pattern or fewer tokens`,
-        this.count * 16,
-        MAX_BLOCKS * 8,
-      );
-    }
-    const column = new Uint32Array(this.count * 2);
-    const bitmap = new Int32Array(this.count * 2);
-    column.set(this.#column);
-    bitmap.set(this.#bitmap);
-    this.#column = column;
-    this.#bitmap = bitmap;
-  }
+/** Throws ArgumentError for lengths and numbers of heads that no mask can have. */
+export function checkSizes(queries: number, keys: number, heads: number, queryOffset: number): void {
+  checkLength('queries', queries, 0, MAX_LENGTH);
+  checkLength('keys', keys, 0, MAX_LENGTH);
+  checkLength('heads', heads, 1, 2 ** 16);
+  checkLength('queryOffset', queryOffset, -(2 ** 50), 2 ** 50);
 }
 
+/** Throws ArgumentError unless `value` is an integer from `least` to `most`. */
 function checkLength(name: string, value: number, least: number, most: number): void {
   if (!Number.isSafeInteger(value) || value < least || value > most) {
     throw new ArgumentError(`compileMask: ${name} is ${String(value)}; it must be an integer from ${least} to ${most}`);

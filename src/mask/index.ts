@@ -5,6 +5,21 @@ export { type CellGrid, cellGrid, squareGrid } from './density.ts';
 export { drawPng } from './draw-png.ts';
 export { drawSvg } from './draw-svg.ts';
 export { drawText } from './draw-text.ts';
+export {
+  type Bsr,
+  type Coo,
+  type Csr,
+  patternFromBsr,
+  patternFromCoo,
+  patternFromCsr,
+  patternFromDense,
+  patternFromMask,
+  toBsr,
+  toCoo,
+  toCsr,
+} from './explicit.ts';
+export { compilePredicate, type PairPredicate } from './predicate.ts';
 export { findBlock, isAllowed, MAX_DENSE_PAIRS, rowsOfHead, toDense } from './read.ts';
+export { type Refinement, refineMask } from './refine.ts';
 export { type MaskStatistics, statistics } from './statistics.ts';
 export { type BlockColumns, transpose } from './transpose.ts';

@@ -1,0 +1,169 @@
+/** Explicit masks in the usual sparse formats, to patterns and back. */
+import { ArgumentError } from '../errors.ts';
+import { checkPattern } from '../pattern/check.ts';
+import type { Pattern } from '../pattern/pattern.ts';
+import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } from './block-mask.ts';
+import { rowsOfHead } from './read.ts';
+
+/** Most queries of a table, which has a list for each. */
+const MAX_TABLE_ROWS = 2 ** 24;
+
+/** Pairs as two lists: pair e is query `rows[e]`, key `columns[e]`. */
+export interface Coo {
+  readonly rows: ArrayLike<number>;
+  readonly columns: ArrayLike<number>;
+}
+
+/** Query i sees the keys columns[rowStart[i] .. rowStart[i + 1]). */
+export interface Csr {
+  readonly rowStart: ArrayLike<number>;
+  readonly columns: ArrayLike<number>;
+}
+
+/** As Csr, for blocks of `block` queries and keys: every pair of a listed block is allowed. */
+export interface Bsr extends Csr {
+  readonly block: number;
+}
+
+/**
+ * The pattern of a mask written out, [N, M] or [H, N, M], where not 0. Query row 0 stands at `queryOffset` (default M - N, as
+ * in compileMask). Throws ArgumentError where the numbers do not fit the lengths.
+ */
+export function patternFromDense(
+  dense: ArrayLike<number | boolean>,
+  options: { queries: number; keys: number; heads?: number; queryOffset?: number },
+): Pattern {
+  const { queries, keys, heads = 1, queryOffset = keys - queries } = options;
+  if (dense.length !== heads * queries * keys) {
+    throw new ArgumentError(
+      `patternFromDense: the mask has ${dense.length} numbers; ${heads} x ${queries} x ${keys} are needed`,
+    );
+  }
+  const patterns = Array.from({ length: heads }, (_, head) => {
+    const table = Array.from({ length: queries }, (_, q) => {
+      const seen: number[] = [];
+      const start = (head * queries + q) * keys;
+      for (let k = 0; k < keys; k++) if (dense[start + k]) seen.push(k);
+      return seen;
+    });
+    return tablePattern(1, table, queryOffset);
+  });
+  return byHead(patterns);
+}
+
+/** The pattern of pairs in any order. Query row 0 stands at `queryOffset`, default 0. Throws ArgumentError, PatternError. */
+export function patternFromCoo({ rows, columns }: Coo, queryOffset = 0): Pattern {
+  if (rows.length !== columns.length) {
+    throw new ArgumentError(
+      `patternFromCoo: ${rows.length} rows and ${columns.length} columns; they must be equally many`,
+    );
+  }
+  const table: number[][] = [];
+  for (let e = 0; e < rows.length; e++) {
+    const row = rows[e] ?? -1;
+    if (!Number.isInteger(row) || row < 0 || row >= MAX_TABLE_ROWS) {
+      throw new ArgumentError(`patternFromCoo: rows[${e}] is ${String(row)}; it must be an integer from 0 to ${MAX_TABLE_ROWS - 1}`);
+    }
+    while (table.length <= row) table.push([]);
+    table[row]?.push(columns[e] ?? -1);
+  }
+  return tablePattern(1, table, queryOffset);
+}
+
+/** The pattern of rows of pairs. Query row 0 stands at `queryOffset`, default 0. Throws ArgumentError, PatternError. */
+export function patternFromCsr(csr: Csr, queryOffset = 0): Pattern {
+  return tablePattern(1, tableOf('patternFromCsr', csr), queryOffset);
+}
+
+/** The pattern of rows of blocks. Query row 0 stands at `queryOffset`, default 0. Throws ArgumentError, PatternError. */
+export function patternFromBsr(bsr: Bsr, queryOffset = 0): Pattern {
+  return tablePattern(bsr.block, tableOf('patternFromBsr', bsr), queryOffset);
+}
+
+/** A pattern that lists the pairs of a mask, for masks that have no other. Memory proportional to the pairs. */
+export function patternFromMask(mask: BlockMask): Pattern {
+  const known = mask.rows.map((rows) => {
+    const { rowStart, columns } = csrOfRows(mask, rows);
+    return tablePattern(1, tableOf('patternFromMask', { rowStart, columns }), mask.queryOffset);
+  });
+  return byHead(Array.from(mask.headRows, (index) => known[index] ?? { kind: 'union', of: [] }));
+}
+
+/** The pairs of one head, row by row. */
+export function toCoo(mask: BlockMask, head: number): { rows: Uint32Array; columns: Uint32Array } {
+  const { rowStart, columns } = toCsr(mask, head);
+  const rows = new Uint32Array(columns.length);
+  for (let q = 0; q < mask.queries; q++) rows.fill(q, rowStart[q], rowStart[q + 1]);
+  return { rows, columns };
+}
+
+/** The keys that each query row of one head sees, ascending. Memory proportional to the pairs. */
+export function toCsr(mask: BlockMask, head: number): { rowStart: Float64Array; columns: Uint32Array } {
+  return csrOfRows(mask, rowsOfHead(mask, head));
+}
+
+/** The blocks of T x T pairs that one head keeps: those in which any pair is allowed. */
+export function toBsr(mask: BlockMask, head: number): { block: number; rowStart: Uint32Array; columns: Uint32Array } {
+  const { rowStart, column } = rowsOfHead(mask, head);
+  return { block: BLOCK_SIDE, rowStart: rowStart.slice(), columns: column.slice() };
+}
+
+function csrOfRows(mask: BlockMask, rows: BlockRows): { rowStart: Float64Array; columns: Uint32Array } {
+  const rowStart = new Float64Array(mask.queries + 1);
+  forEachPair(mask, rows, (q) => {
+    rowStart[q + 1] = (rowStart[q + 1] ?? 0) + 1;
+  });
+  for (let q = 0; q < mask.queries; q++) rowStart[q + 1] = (rowStart[q + 1] ?? 0) + (rowStart[q] ?? 0);
+  const columns = new Uint32Array(rowStart[mask.queries] ?? 0);
+  const next = rowStart.slice();
+  forEachPair(mask, rows, (q, k) => {
+    const place = next[q] ?? 0;
+    columns[place] = k;
+    next[q] = place + 1;
+  });
+  return { rowStart, columns };
+}
+
+/** The keys of a row come in ascending order; rows of one block alternate. */
+function forEachPair(mask: BlockMask, rows: BlockRows, visit: (q: number, k: number) => void): void {
+  const { queries, keys, bitmaps } = mask;
+  for (let i = 0; i + 1 < rows.rowStart.length; i++) {
+    const height = Math.min(BLOCK_SIDE, queries - i * BLOCK_SIDE);
+    for (let e = rows.rowStart[i] ?? 0; e < (rows.rowStart[i + 1] ?? 0); e++) {
+      const k0 = (rows.column[e] ?? 0) * BLOCK_SIDE;
+      const width = Math.min(BLOCK_SIDE, keys - k0);
+      const bitmap = rows.bitmap[e] ?? FULL_BLOCK;
+      for (let row = 0; row < height; row++) {
+        for (let column = 0; column < width; column++) {
+          const word = bitmap === FULL_BLOCK ? -1 : (bitmaps[bitmap * BITMAP_WORDS + row * 2 + (column >>> 5)] ?? 0);
+          if (((word >>> (column & 31)) & 1) === 1) visit(i * BLOCK_SIDE + row, k0 + column);
+        }
+      }
+    }
+  }
+}
+
+function tableOf(name: string, { rowStart, columns }: Csr): number[][] {
+  const rows = Math.max(0, rowStart.length - 1);
+  return Array.from({ length: rows }, (_, i) => {
+    const [start, end] = [rowStart[i] ?? NaN, rowStart[i + 1] ?? NaN];
+    if (!(start >= 0 && start <= end && end <= columns.length)) {
+      throw new ArgumentError(
+        `${name}: rowStart[${i}] and the next are ${start} and ${end}; they must rise from 0 to ${columns.length}`,
+      );
+    }
+    return Array.from({ length: end - start }, (_, e) => columns[start + e] ?? -1);
+  });
+}
+
+function tablePattern(block: number, table: readonly (readonly number[])[], queryOffset: number): Pattern {
+  const own: Pattern = { kind: 'blocks', block, table };
+  const pattern: Pattern = queryOffset === 0 ? own : { kind: 'shift', queries: queryOffset, keys: 0, of: own };
+  checkPattern(pattern);
+  return pattern;
+}
+
+function byHead(patterns: readonly Pattern[]): Pattern {
+  const [only] = patterns;
+  return patterns.length === 1 && only !== undefined ? only : { kind: 'perHead', heads: patterns };
+}
