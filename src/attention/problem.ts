@@ -76,7 +76,7 @@ export function checkProblem(options: AttentionOptions): Problem {
   if (sinkLogits !== undefined && sinkLogits.length !== heads)
     fail(`sinkLogits must have one number for each of the ${heads} heads, got ${sinkLogits.length}`);
   if (options.dropout) checkDropout(options.dropout);
-  const mask = maskOf(options, heads, queries, keys);
+  const mask = maskOf(options, batch, heads, queries, keys);
   if (options.score) checkScore(options.score, { batch, heads, queries, keys, queryOffset: mask.queryOffset });
   return {
     batch,
@@ -95,7 +95,10 @@ export function checkProblem(options: AttentionOptions): Problem {
 }
 
 /** The kernels have the soft cap built in; with a modifier it becomes a part of the expression. */
-function scoreOf({ softcap, score }: AttentionOptions): Pick<Problem, 'softcap' | 'score'> {
+export function scoreOf({
+  softcap,
+  score,
+}: Pick<AttentionOptions, 'softcap' | 'score'>): Pick<Problem, 'softcap' | 'score'> {
   if (!score || score.expression.kind === 'score') return { softcap, score: undefined };
   if (softcap !== undefined) return { softcap: undefined, score: composeScores(softcapScore(softcap), score) };
   const cap = capOf(score);
@@ -108,7 +111,12 @@ function capOf({ expression }: ScoreModifier): number | undefined {
   return cap > 0 && JSON.stringify(expression) === JSON.stringify(softcapScore(cap).expression) ? cap : undefined;
 }
 
-function maskOf(options: AttentionOptions, heads: number, queries: number, keys: number): BlockMask {
+/** The mask of one batch entry. */
+export function maskOfEntry({ mask }: Pick<Problem, 'mask'>, batch: number): BlockMask {
+  return mask.batch?.[batch] ?? mask;
+}
+
+function maskOf(options: AttentionOptions, batch: number, heads: number, queries: number, keys: number): BlockMask {
   const { mask, pattern } = options;
   if (mask === undefined) return compileMask(pattern ?? { kind: 'dense' }, { heads, queries, keys });
   if (pattern !== undefined) throw new ArgumentError('attention: give mask or pattern, not both');
@@ -116,6 +124,11 @@ function maskOf(options: AttentionOptions, heads: number, queries: number, keys:
     throw new ArgumentError(
       `attention: the mask was compiled for ${mask.heads} heads, ${mask.queries} queries and ${mask.keys} keys; ` +
         `q and k have ${heads}, ${queries} and ${keys}`,
+    );
+  }
+  if (mask.batch !== undefined && mask.batch.length !== batch) {
+    throw new ArgumentError(
+      `attention: the mask was refined for ${mask.batch.length} batch entries; q and k have ${batch}`,
     );
   }
   return mask;

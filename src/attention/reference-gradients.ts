@@ -1,6 +1,6 @@
 import { isAllowed } from '../mask/index.ts';
 import { isKept } from './dropout.ts';
-import { checkProblem, strides } from './problem.ts';
+import { checkProblem, maskOfEntry, strides } from './problem.ts';
 import { outputShape, referenceAttention } from './reference.ts';
 import { entryOf } from './score/evaluate.ts';
 import { differentiate, ExpressionGraph } from './score/index.ts';
@@ -54,7 +54,7 @@ export function referenceGradients(
         for (let e = 0; e < valueWidth; e++) delta += output[out + e] * gradOutput.data[out + e];
         if (sinkLogits) result.gradSinkLogits[h] -= Math.exp(sinkLogits[h] - lse[row]) * delta;
         for (let j = 0; j < keys; j++) {
-          if (!isAllowed(mask, h, i, j)) continue;
+          if (!isAllowed(maskOfEntry({ mask }, b), h, i, j)) continue;
           const key = b * atK.batch + g * atK.head + j * atK.row;
           const value = b * atV.batch + g * atV.head + j * atV.row;
           let dot = 0;

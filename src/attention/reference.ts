@@ -1,6 +1,6 @@
 import { isAllowed } from '../mask/index.ts';
 import { isKept } from './dropout.ts';
-import { checkProblem, sizes, strides } from './problem.ts';
+import { checkProblem, maskOfEntry, sizes, strides } from './problem.ts';
 import { scoreFunction } from './score/index.ts';
 import type { AttentionOptions } from './types.ts';
 
@@ -33,7 +33,7 @@ export function referenceAttention(options: AttentionOptions): ReferenceResult {
         let maximum = sinkLogits ? sinkLogits[h] : -Infinity;
         for (let j = 0; j < keys; j++) {
           scores[j] = -Infinity;
-          if (!isAllowed(mask, h, i, j)) continue;
+          if (!isAllowed(maskOfEntry({ mask }, b), h, i, j)) continue;
           const key = b * atK.batch + g * atK.head + j * atK.row;
           let dot = 0;
           for (let d = 0; d < queryWidth; d++) dot += q.data[query + d] * k.data[key + d];

@@ -1,8 +1,16 @@
 /** Compiled patterns against the masks and layouts that other implementations made: golden/kernels. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { compileMask, toDense } from '../../src/mask/index.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  type Build,
+  createDevice,
+  referenceAttention,
+  referenceGradients,
+  type Tensor,
+  type WasmDevice,
+} from '../../src/attention/index.ts';
+import { compileMask, type Refinement, refineMask, toDense } from '../../src/mask/index.ts';
 import {
   axial,
   bigBird,
@@ -29,7 +37,7 @@ import {
   union,
   window,
 } from '../../src/pattern/index.ts';
-import { GOLDEN, readJson, readTensors } from './folders.ts';
+import { disagreement, GOLDEN, readJson, readTensors, type Tolerance } from './folders.ts';
 
 const KERNELS = join(GOLDEN, 'kernels');
 
@@ -245,4 +253,71 @@ describe.skipIf(!existsSync(KERNELS))('golden/kernels', () => {
       expect(got).toEqual(want);
     },
   );
+});
+
+describe.skipIf(!existsSync(KERNELS))('masks refined for each batch entry, through attention()', () => {
+  const devices: WasmDevice[] = [];
+  beforeAll(async () => {
+    for (const build of ['baseline', 'relaxed'] satisfies Build[])
+      devices.push(await createDevice({ build, threads: 2 }));
+  });
+  afterAll(async () => {
+    for (const device of devices) await device.dispose();
+  });
+
+  const ids = (read: Read, batches: number): number[][] =>
+    Array.from({ length: batches }, () => numbers(read('document_ids')));
+  const cases: [string, Pattern, (read: Read) => Refinement][] = [
+    ['flex_padding_all', window(4), () => ({ lengths: [50, 20, 0] })],
+    ['flex_padding_left', causal(), () => ({ lengths: [66, 57, 26], padding: 'left' })],
+    ['flex_document', window(200), (read) => ({ documents: ids(read, 2) })],
+    ['flex_document_causal', causal(), (read) => ({ documents: ids(read, 2) })],
+    ['flex_prefix_lm', causal(), () => ({ prefixes: [23, 0] })],
+  ];
+  it.each(cases)('%s', async (name, pattern, refinement) => {
+    const { params, tolerance } = readJson<{
+      params: { L: number; S: number; Hq: number };
+      tolerance: Record<string, Tolerance>;
+    }>(KERNELS, name, 'case.json');
+    const read = await readTensors(KERNELS, name, 'io.safetensors');
+    const tensor = (key: string): Tensor => {
+      const { shape, data } = read(key);
+      return { data: data as Float32Array, shape: shape as [number, number, number, number] };
+    };
+    const mask = refineMask(
+      compileMask(pattern, { queries: params.L, keys: params.S, heads: params.Hq }),
+      refinement(read),
+    );
+    const hasGradLse = name === 'flex_padding_left';
+    const options = { q: tensor('q'), k: tensor('k'), v: tensor('v'), mask };
+    const backward = {
+      gradOutput: tensor('grad_out'),
+      ...(hasGradLse ? { gradLse: read('grad_lse').data as Float32Array } : {}),
+    };
+    const check = (where: string, got: Record<string, ArrayLike<number>>): void => {
+      for (const [key, values] of Object.entries(got)) {
+        const own = tolerance[key] ?? { atol: 0, rtol: 0 };
+        expect([where, key, disagreement(values, read(key).data, own)]).toEqual([where, key, '']);
+      }
+    };
+    const reference = referenceAttention(options);
+    const { gradQ, gradK, gradV } = referenceGradients({ ...options, ...backward });
+    check('reference', { out: reference.output, lse: reference.lse, dq: gradQ, dk: gradK, dv: gradV });
+    for (const device of devices) {
+      const { output, lse } = await device.attention(options);
+      const gradients = await device.attentionGradients({ ...options, ...backward, output, lse });
+      check(device.build, {
+        out: output.data,
+        lse,
+        dq: gradients.gradQ.data,
+        dk: gradients.gradK.data,
+        dv: gradients.gradV.data,
+      });
+    }
+    const q = { ...options.q, data: options.q.data.subarray(0, options.q.data.length / (mask.batch?.length ?? 1)) };
+    const one = { ...q, shape: [1, ...q.shape.slice(1)] as [number, number, number, number] };
+    await expect(devices[0]?.attention({ q: one, k: one, v: one, mask })).rejects.toThrow(
+      /refined for \d batch entries/,
+    );
+  });
 });

@@ -1,5 +1,5 @@
 import { BLOCK_SIDE, type BlockMask, rowsOfHead } from '../../mask/index.ts';
-import type { Problem } from '../problem.ts';
+import { maskOfEntry, type Problem } from '../problem.ts';
 import type { GradientOptions, Tensor } from '../types.ts';
 import type { Arena, Part } from './arena.ts';
 import type { HeadRange, JobBase, WasmDevice } from './device.ts';
@@ -46,7 +46,7 @@ export async function runBackward(
   const delta = arena.allocate(4 * rows);
   if (gradLse) heap.floats(delta, rows).set(gradLse.subarray(start, start + rows));
   else heap.floats(delta, rows).fill(0);
-  const segments = planSegments(problem.mask, part, count / part.groups);
+  const segments = planSegments(maskOfEntry(problem, part.batch), part, count / part.groups);
   const buffers = sums.place(arena, heap, segments);
   const table = arena.allocate(4 * SEGMENT_WORDS * segments.length);
   const words = segments.flatMap((segment, i) => {

@@ -198,7 +198,9 @@ export class WasmDevice implements AsyncDisposable {
     const instance = score && (await this.instance(score.expression));
     const copied = tensors.filter(({ data }) => this.heap.addressOf(data) === undefined);
     const bytes = copied.reduce((sum, { data }) => sum + data.byteLength, 0);
-    const count = bytes > this.#copyBytes ? batch * keyValueHeads : 1;
+    // The kernel's table of heads is for one batch entry: where entries have masks of their own, each is a job.
+    const whole = problem.mask.batch ? batch : 1;
+    const count = bytes > this.#copyBytes * whole ? batch * keyValueHeads : whole;
     if (bytes / count > this.heap.available) {
       throw new MemoryError(
         `${name}: the kernels' memory needs ${Math.ceil(bytes / count / 2 ** 20)} MiB for one head and has ` +
@@ -213,7 +215,9 @@ export class WasmDevice implements AsyncDisposable {
       const part =
         count === 1
           ? { batch: 0, batches: batch, group: 0, groups: keyValueHeads }
-          : { batch: Math.floor(i / keyValueHeads), batches: 1, group: i % keyValueHeads, groups: 1 };
+          : count === batch
+            ? { batch: i, batches: 1, group: 0, groups: keyValueHeads }
+            : { batch: Math.floor(i / keyValueHeads), batches: 1, group: i % keyValueHeads, groups: 1 };
       const range = { first: part.group * perGroup, count: part.groups * perGroup };
       const arena = new Arena(this.heap, part);
       try {
@@ -234,7 +238,7 @@ export class WasmDevice implements AsyncDisposable {
             : {}),
           ...(dropout ? { dropout } : {}),
           // The table has one address for each head; the part's begins at its first.
-          mask: { ...mask, heads: mask.heads + 4 * range.first },
+          mask: { ...mask, heads: mask.heads + 4 * (range.first + (problem.mask.batch ? part.batch * heads : 0)) },
         };
         await compute(job, arena, part, range);
         arena.finish();

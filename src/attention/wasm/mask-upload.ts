@@ -1,4 +1,4 @@
-import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask } from '../../mask/block-mask.ts';
+import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows } from '../../mask/block-mask.ts';
 import type { Heap } from './heap.ts';
 import type { PlacedMask } from './job.ts';
 
@@ -8,16 +8,20 @@ const GROUPS = BLOCK_SIDE / 8;
 /**
  * Puts a mask into the kernel's memory, as one block: for each head the address of its rows' four arrays (rowStart, column,
  * bitmap, key block); the bitmaps turned, so that one key has one bit for each query; and for each bitmap and each group of 8 queries the
- * range of keys that any of them sees. `column` translates key blocks, for keys that lie in pages.
+ * range of keys that any of them sees. `column` translates key blocks, for keys that lie in pages. For a mask with one of its own
+ * for each batch entry the table of heads is [B, H], and rows that entries share are there once.
  */
 export function placeMask(
   heap: Heap,
   mask: BlockMask,
   column?: (block: number) => number,
 ): PlacedMask & { address: number } {
-  const count = mask.bitmaps.length / BITMAP_WORDS;
-  let words = mask.headRows.length + 4 * mask.rows.length + count * (BITMAP_WORDS + GROUPS / 2);
-  for (const rows of mask.rows) words += rows.rowStart.length + (column ? 3 : 2) * rows.column.length;
+  const entries = mask.batch ?? [mask];
+  const bitmapWords = entries[0]?.bitmaps ?? mask.bitmaps;
+  const distinct = new Set(entries.flatMap(({ rows }) => rows));
+  const count = bitmapWords.length / BITMAP_WORDS;
+  let words = entries.length * mask.headRows.length + 4 * distinct.size + count * (BITMAP_WORDS + GROUPS / 2);
+  for (const rows of distinct) words += rows.rowStart.length + (column ? 3 : 2) * rows.column.length;
   const address = heap.allocate(4 * words);
   const memory = heap.words(address, words);
   let next = 0;
@@ -27,18 +31,21 @@ export function placeMask(
     next += values.length;
     return at;
   };
-  const tables = mask.rows.map((rows) => {
+  const tables = new Map<BlockRows, number>();
+  for (const rows of distinct) {
     const keyBlocks = put(rows.column);
     const columns = column ? put(rows.column.map(column)) : keyBlocks;
-    return put([put(rows.rowStart), columns, put(rows.bitmap), keyBlocks]);
-  });
-  const heads = put(mask.headRows.map((index) => tables[index] ?? 0));
+    tables.set(rows, put([put(rows.rowStart), columns, put(rows.bitmap), keyBlocks]));
+  }
+  const heads = put(
+    entries.flatMap(({ rows, headRows }) => Array.from(headRows, (index) => tables.get(rows[index]) ?? 0)),
+  );
   const bitmaps = address + 4 * next;
   const ranges = bitmaps + count * BITMAP_WORDS * 4;
   const rangeBytes = new Uint8Array(memory.buffer, ranges, count * GROUPS * 2);
   for (let i = 0; i < count; i++) {
-    turnBitmap(mask.bitmaps, i * BITMAP_WORDS, memory, next + i * BITMAP_WORDS);
-    keyRanges(mask.bitmaps, i * BITMAP_WORDS, rangeBytes, i * GROUPS * 2);
+    turnBitmap(bitmapWords, i * BITMAP_WORDS, memory, next + i * BITMAP_WORDS);
+    keyRanges(bitmapWords, i * BITMAP_WORDS, rangeBytes, i * GROUPS * 2);
   }
   return { address, heads, bitmaps, ranges };
 }
