@@ -3,6 +3,7 @@ import { causal, intersect, sinks, union, window } from '../pattern/index.ts';
 import { createDevice } from './attention.ts';
 import { KeyValueCache } from './cache.ts';
 import { referenceAttention } from './reference.ts';
+import { additiveBias, alibi, alibiSlopes, composeScores, renameParameter, type ScoreModifier } from './score/index.ts';
 import type { Tensor } from './types.ts';
 import type { WasmDevice } from './wasm/device.ts';
 
@@ -35,6 +36,7 @@ describe('KeyValueCache', () => {
     chunks: number[],
     queries = q,
     sinkQuery?: Float32Array,
+    score?: ScoreModifier,
   ): Promise<Float32Array> {
     const output = new Float32Array(LENGTH * HEADS * WIDTH);
     for (let from = 0, i = 0; from < LENGTH; i++) {
@@ -46,6 +48,7 @@ describe('KeyValueCache', () => {
         k: part(k, GROUPS),
         v: part(v, GROUPS),
         output: part(output, HEADS),
+        ...(score ? { score, softcap: 3 } : {}),
         ...(sinkQuery ? { sinkQuery: part(sinkQuery, HEADS) } : {}),
       });
       cache.end();
@@ -66,6 +69,25 @@ describe('KeyValueCache', () => {
       cache.dispose();
     },
   );
+
+  it.each([[[64]], [[1, 40, 3]]])('modifies scores by absolute positions, in chunks of %j', async (chunks) => {
+    const cache = new KeyValueCache(device, [layer]);
+    const score = composeScores(
+      alibi({ slopes: alibiSlopes(HEADS) }),
+      renameParameter(additiveBias({ data: wave(LENGTH * HEADS, 0.77), shape: [HEADS, 1, LENGTH] }), 'bias', 'keyBias'),
+    );
+    const got = await stream(cache, chunks, q, undefined, score);
+    const want = referenceAttention({
+      q: rows(q, HEADS),
+      k: rows(k, GROUPS),
+      v: rows(v, GROUPS),
+      pattern,
+      score,
+      softcap: 3,
+    }).output;
+    for (let i = 0; i < want.length; i++) expect(Math.abs(got[i] - want[i])).toBeLessThan(4e-6);
+    cache.dispose();
+  });
 
   it('keeps only the pages that are still seen', async () => {
     const cache = new KeyValueCache(device, [layer]);

@@ -3,10 +3,12 @@ import { BLOCK_SIDE, compileMask } from '../mask/index.ts';
 import { visibleLater } from '../pattern/index.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import { PageTable } from './page-table.ts';
-import { MAXIMUM_WIDTH } from './problem.ts';
+import { MAXIMUM_WIDTH, scoreOf } from './problem.ts';
+import { checkScore, type ScoreModifier } from './score/index.ts';
 import type { WasmDevice } from './wasm/device.ts';
 import type { PlacedMask } from './wasm/job.ts';
 import { placeMask } from './wasm/mask-upload.ts';
+import { placeModifier } from './wasm/modifier.ts';
 
 /** What one attention layer of a causal model keeps. Shape letters as in types.ts. */
 export interface CacheLayer {
@@ -39,6 +41,8 @@ export interface CacheAttention {
   /** Default 1 / sqrt(D). */
   readonly scale?: number;
   readonly softcap?: number;
+  /** As in attention(): q and k are absolute positions, row is the row among those that begin() announced. */
+  readonly score?: ScoreModifier;
   /** [H] */
   readonly sinkLogits?: Float32Array;
   readonly signal?: AbortSignal;
@@ -138,6 +142,16 @@ export class KeyValueCache {
     check('k', attention.k, rows, keyValueHeads * queryWidth);
     check('v', attention.v, rows, keyValueHeads * valueWidth);
     check('output', attention.output, rows, heads * valueWidth);
+    if (attention.score)
+      checkScore(attention.score, {
+        batch: 1,
+        heads,
+        queries: rows,
+        keys: this.#length + rows,
+        queryOffset: this.#length,
+      });
+    const { softcap, score } = scoreOf(attention);
+    const instance = score && (await this.#device.instance(score.expression));
     this.#append(layer, attention.k, layer.keys, keyValueHeads * queryWidth);
     this.#append(layer, attention.v, layer.values, keyValueHeads * valueWidth);
     const { mask, sinkMask } = layer.group;
@@ -154,6 +168,11 @@ export class KeyValueCache {
       if (known !== undefined) return known;
       const address = borrow(array.length);
       heap.floats(address, array.length).set(array);
+      return address;
+    };
+    const words = (values: readonly number[]) => {
+      const address = borrow(values.length);
+      heap.words(address, values.length).set(values);
       return address;
     };
     try {
@@ -185,7 +204,11 @@ export class KeyValueCache {
           output: place(output, valueWidth, heads),
           lse: borrow(heads * rows),
           scale: attention.scale ?? 1 / Math.sqrt(queryWidth),
-          ...(attention.softcap === undefined ? {} : { softcap: attention.softcap }),
+          ...(softcap === undefined ? {} : { softcap }),
+          ...(score && instance
+            ? { modifier: { instance, parameters: placeModifier({ numbers: put, words }, score, this.#length) } }
+            : {}),
+          origin: { batch: 0, head: 0, queryOffset: this.#length },
           sinkLogits: attention.sinkLogits ? put(attention.sinkLogits) : 0,
           mask,
           ...(second ? { second } : {}),
