@@ -62,7 +62,9 @@ export function patternFromCoo({ rows, columns }: Coo, queryOffset = 0): Pattern
   for (let e = 0; e < rows.length; e++) {
     const row = rows[e] ?? -1;
     if (!Number.isInteger(row) || row < 0 || row >= MAX_TABLE_ROWS) {
-      throw new ArgumentError(`patternFromCoo: rows[${e}] is ${String(row)}; it must be an integer from 0 to ${MAX_TABLE_ROWS - 1}`);
+      throw new ArgumentError(
+        `patternFromCoo: rows[${e}] is ${String(row)}; it must be an integer from 0 to ${MAX_TABLE_ROWS - 1}`,
+      );
     }
     while (table.length <= row) table.push([]);
     table[row]?.push(columns[e] ?? -1);
