@@ -3,6 +3,7 @@
  * in chunks as a model reads them; time per token and the cache's bytes should not depend on how much was read.
  */
 import { createDevice, KeyValueCache } from '../src/attention/index.ts';
+import { peakResidentBytes } from '../src/cli/bench/peak-resident.ts';
 import { median } from '../src/cli/bench/timing.ts';
 import { integer } from '../src/cli/command.ts';
 import { formatBytes, formatCount, formatDuration, formatTable } from '../src/cli/format.ts';
@@ -44,7 +45,7 @@ async function run(options: Options, { signal, progress, result }: CommandContex
       times.push(performance.now() - before);
       line.update(cache.length);
     }
-    const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
+    const peakMemoryBytes = peakResidentBytes();
     parts.push({ tokens: cache.length, milliseconds: median(times), cacheBytes: cache.bytes, peakMemoryBytes });
   }
   line.clear();
