@@ -5,7 +5,7 @@ let shared: Promise<WasmDevice> | undefined;
 
 /**
  * Sparse attention, softmax(scale Q K^T over the allowed pairs) V (Attention Is All You Need, equation 1), without anything
- * of size N x M. Runs on `device`, or on one that is made at the first call and shared by all that follow.
+ * of size N x M; scores first soft-capped and modified, probabilities dropped, where the options say so. Runs on `device`, or on one that is made at the first call and shared by all that follow.
  *
  * Rows that see no key give zeros and lse = -Infinity. The result does not depend on the number of threads.
  * @throws ArgumentError where shapes disagree or a number is not finite; MemoryError before anything is allocated
@@ -19,8 +19,8 @@ export async function attention(
 }
 
 /**
- * The gradients of sum(output gradOutput) + sum(lse gradLse) with respect to q, k, v and the sink logits (FlashAttention-2,
- * Dao 2023, section 3.1). Scores are computed again from lse; nothing of size N x M is stored. The result is the same to the bit
+ * The gradients of sum(output gradOutput) + sum(lse gradLse) with respect to q, k, v, the sink logits and the parameters of
+ * the score modifier (FlashAttention-2, Dao 2023, section 3.1). Scores are computed again from lse; nothing of size N x M is stored. The result is the same to the bit
  * on any number of threads.
  * @throws as attention() does.
  */
