@@ -101,7 +101,10 @@ export function gradientRemainder(
 ): void {
 ${sizes
   .slice(0, -1)
-  .map((rows) => `  ${rows > 1 ? 'else ' : ''}if (rows == ${rows}) gradientTile${rows}(A, stepA, count, B, strideB, C, strideC);\n`)
+  .map(
+    (rows) =>
+      `  ${rows > 1 ? 'else ' : ''}if (rows == ${rows}) gradientTile${rows}(A, stepA, count, B, strideB, C, strideC);\n`,
+  )
   .join('')}}
 `;
 }
