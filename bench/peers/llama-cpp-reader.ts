@@ -37,6 +37,9 @@ interface LlamaSequence {
 
 const flashOptions: Record<FlashSetting, boolean | 'auto'> = { on: true, off: false, auto: 'auto' };
 
+/** Tokens of context beyond those that are read. */
+const SPARE = 512;
+
 /** llama.cpp through node-llama-cpp: dense attention, its default batch size and types of keys and values, on the processor. */
 export async function openLlamaCpp({ model: modelPath, threads }: ReaderOptions): Promise<Reader> {
   const { getLlama } = await load();
@@ -52,7 +55,8 @@ export async function openLlamaCpp({ model: modelPath, threads }: ReaderOptions)
     encode: (text) => model.tokenize(text, false),
     async open(length, flash) {
       const context = await model.createContext({
-        contextSize: length,
+        // A context that is full makes node-llama-cpp shift it: it reads half of the text again, which would count against it.
+        contextSize: length + SPARE,
         threads: { ideal: threads, min: threads },
         flashAttention: flashOptions[flash],
       });
