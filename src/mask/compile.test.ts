@@ -169,26 +169,16 @@ describe('compileMask', () => {
     expect([...mask.headRows]).toEqual([0, 1, 0, 0, 1]);
   });
 
-  it('takes little time and memory at a million tokens, and less for a step of a decoder', () => {
+  it('keeps a few blocks for each of a million queries, and as few for a step of a decoder', () => {
     const pattern = intersect(causal(), union(window(512), sinks(4)));
     const n = 1_000_000;
     const { rows, bitmaps } = compileMask(pattern, { queries: n, keys: n, heads: 32 });
-    // 0.03 to 0.15 s; the limit, and a second and third try, leave room for a busy machine.
-    const seconds = [1, 2, 3].map(() => {
-      const start = performance.now();
-      compileMask(pattern, { queries: n, keys: n, heads: 32 });
-      return (performance.now() - start) / 1000;
-    });
-    expect(Math.min(...seconds)).toBeLessThan(1);
+    expect(rows).toHaveLength(1);
     // The diagonal, the far edge of the window, the sinks, and the one block where that edge meets the sinks.
     expect(bitmaps.length / BITMAP_WORDS).toBe(4);
     expect(rows[0]?.column.length).toBe(15_625 * 10 - 36 - 9);
-
-    const steps = 200;
-    const stepStart = performance.now();
-    for (let i = 0; i < steps; i++) compileMask(pattern, { queries: 1, keys: n + i, heads: 32 });
-    // About 0.02 ms each once warm; it must not grow with the keys, of which there are 15,625 blocks.
-    expect((performance.now() - stepStart) / steps).toBeLessThan(5);
+    const step = compileMask(pattern, { queries: 1, keys: n, heads: 32 });
+    expect(step.rows[0]?.column.length).toBe(10);
   });
 
   it('does not look at global tokens outside the window they are intersected with', () => {

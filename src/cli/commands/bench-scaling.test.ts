@@ -69,14 +69,13 @@ describe('farfield bench scaling', () => {
   });
 
   it('looks for the folder of the picture before it measures', async () => {
-    const start = performance.now();
     const { code, stderr } = await farfield('bench', 'scaling', '--svg', 'no/such/folder/scaling.svg');
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: 'farfield: cannot write no/such/folder/scaling.svg: its folder does not exist\n',
     });
-    expect(performance.now() - start).toBeLessThan(2000);
-  });
+    // Measuring first would take minutes.
+  }, 30_000);
 
   it('is a usage error for a family that is not there', async () => {
     expect(await farfield('bench', 'scaling', '--family', 'cubic')).toMatchObject({ code: 2, stdout: '' });

@@ -81,7 +81,6 @@ function gradients(A: usize, keys: i32, queries: i32, rows: usize, strideRows: u
 }
 
 /** Width of a row of partial gradients: a whole number of panels. */
-// @ts-ignore: decorator
 @inline
 function padded(width: i32): i32 {
   return (width + P - 1) / P * P;

@@ -35,7 +35,6 @@ export function dropoutRows(at: usize, batch: i32, head: i32, query: i32, keys: 
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function number(x: v128, second: v128): v128 {
   x = v128.xor(x, i32x4.shr_u(x, 16));

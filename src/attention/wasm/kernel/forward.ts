@@ -18,14 +18,12 @@ import { maskTile, softcapTile, softmaxTile } from './softmax';
 import { P, TILE_ROWS, scoreRemainder, scoreTile6, valueRemainder, valueTile6 } from './tiles.generated';
 import { log2 } from './vector';
 
-// @ts-ignore: decorator
 @inline
 export function word(at: usize, field: usize): usize {
   return load<u32>(at + field);
 }
 
 /** The three arrays of one head's rows, and the bitmaps behind them. */
-// @ts-ignore: decorator
 @inline
 export function headRows(at: usize, field: usize, head: i32): usize {
   return load<u32>(word(at, field) + <usize>(head * 4));

@@ -1,7 +1,6 @@
 /** Changes of layout between rows of queries and panels, where the P queries of a panel are adjacent. */
 import { P } from './tiles.generated';
 
-// @ts-ignore: decorator
 @inline
 function transpose4(a: v128, b: v128, c: v128, d: v128, store: usize, stride: usize): void {
   const ab0 = v128.shuffle<f32>(a, b, 0, 4, 1, 5);

@@ -7,7 +7,6 @@
  * Scores at `from` [count keys, P queries] become modified ones, in units of log2, at `to` (which may be `from`). `key` is the
  * column of the first key, `row` the row of the first query; `parameters` the block that the job points at.
  */
-// @ts-ignore: decorator
 @external('modifier', 'modify')
 export declare function modify(
   from: usize, to: usize, count: i32, key: i32, row: i32, head: i32, batch: i32, parameters: usize,
@@ -17,7 +16,6 @@ export declare function modify(
  * The gradient of modified scores at `gradient` becomes that of the scores, which lie at `scores`; the gradients of parameters are
  * added to float64 numbers at the addresses that `gradients` lists.
  */
-// @ts-ignore: decorator
 @external('modifier', 'differentiate')
 export declare function differentiate(
   scores: usize, gradient: usize, count: i32, key: i32, row: i32, head: i32, batch: i32, parameters: usize, gradients: usize,

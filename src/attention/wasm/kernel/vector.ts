@@ -1,5 +1,4 @@
 /** a * b + c: fused where the build has relaxed SIMD, two roundings where not. */
-// @ts-ignore: decorator
 @inline
 export function fma(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
@@ -11,7 +10,6 @@ export function fma(a: v128, b: v128, c: v128): v128 {
  * bits; the rest f in [-1/2, 1/2] goes through 1 + f q(f), q of degree 4 with the smallest greatest relative error (9.1e-8,
  * by linear programming over 2,001 points). The constant term is exactly 1, so that y = -127 gives the bit pattern 0.
  */
-// @ts-ignore: decorator
 @inline
 export function exp2(y: v128): v128 {
   y = f32x4.pmax(y, f32x4.splat(-127.0));
@@ -26,7 +24,6 @@ export function exp2(y: v128): v128 {
 }
 
 /** tanh as an odd rational function of degree 13 / 6 on [-7.9, 7.9], where it reaches 1 in float32. */
-// @ts-ignore: decorator
 @inline
 export function tanh(x: v128): v128 {
   x = f32x4.min(f32x4.max(x, f32x4.splat(-7.905311)), f32x4.splat(7.905311));
@@ -44,7 +41,6 @@ export function tanh(x: v128): v128 {
 }
 
 /** Sum of the four lanes. */
-// @ts-ignore: decorator
 @inline
 export function sumLanes(x: v128): f32 {
   return (
@@ -53,7 +49,6 @@ export function sumLanes(x: v128): f32 {
 }
 
 /** Greatest of the four lanes. */
-// @ts-ignore: decorator
 @inline
 export function maxLanes(x: v128): f32 {
   return max(
