@@ -3,6 +3,7 @@ export { type CacheAttention, type CacheLayer, KeyValueCache } from './cache.ts'
 export type { Dropout } from './dropout.ts';
 export { type ReferenceResult, referenceAttention } from './reference.ts';
 export { type ReferenceGradients, referenceGradients } from './reference-gradients.ts';
+export { referenceWeights } from './reference-weights.ts';
 export {
   additiveBias,
   alibi,
@@ -20,6 +21,8 @@ export {
   type T5Options,
   t5Buckets,
 } from './score/index.ts';
+export type { AttentionWeights, SparseWeights, WeightsOptions } from './sparse-weights.ts';
 export type { AttentionGradients, AttentionOptions, AttentionResult, GradientOptions, Tensor } from './types.ts';
 export { type DeviceOptions, WasmDevice } from './wasm/device.ts';
 export type { Build } from './wasm/platform.ts';
+export { attentionWeights } from './weights.ts';

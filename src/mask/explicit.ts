@@ -2,8 +2,9 @@
 import { ArgumentError } from '../errors.ts';
 import { checkPattern } from '../pattern/check.ts';
 import type { Pattern } from '../pattern/pattern.ts';
-import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } from './block-mask.ts';
+import { BLOCK_SIDE, type BlockMask, type BlockRows } from './block-mask.ts';
 import { rowsOfHead } from './read.ts';
+import { rowColumns, rowStarts } from './row-pairs.ts';
 
 /** Most queries of a table, which has a list for each. */
 const MAX_TABLE_ROWS = 2 ** 24;
@@ -111,38 +112,9 @@ export function toBsr(mask: BlockMask, head: number): { block: number; rowStart:
 }
 
 function csrOfRows(mask: BlockMask, rows: BlockRows): { rowStart: Float64Array; columns: Uint32Array } {
-  const rowStart = new Float64Array(mask.queries + 1);
-  forEachPair(mask, rows, (q) => {
-    rowStart[q + 1] = (rowStart[q + 1] ?? 0) + 1;
-  });
-  for (let q = 0; q < mask.queries; q++) rowStart[q + 1] = (rowStart[q + 1] ?? 0) + (rowStart[q] ?? 0);
-  const columns = new Uint32Array(rowStart[mask.queries] ?? 0);
-  const next = rowStart.slice();
-  forEachPair(mask, rows, (q, k) => {
-    const place = next[q] ?? 0;
-    columns[place] = k;
-    next[q] = place + 1;
-  });
-  return { rowStart, columns };
-}
-
-/** The keys of a row come in ascending order; rows of one block alternate. */
-function forEachPair(mask: BlockMask, rows: BlockRows, visit: (q: number, k: number) => void): void {
-  const { queries, keys, bitmaps } = mask;
-  for (let i = 0; i + 1 < rows.rowStart.length; i++) {
-    const height = Math.min(BLOCK_SIDE, queries - i * BLOCK_SIDE);
-    for (let e = rows.rowStart[i] ?? 0; e < (rows.rowStart[i + 1] ?? 0); e++) {
-      const k0 = (rows.column[e] ?? 0) * BLOCK_SIDE;
-      const width = Math.min(BLOCK_SIDE, keys - k0);
-      const bitmap = rows.bitmap[e] ?? FULL_BLOCK;
-      for (let row = 0; row < height; row++) {
-        for (let column = 0; column < width; column++) {
-          const word = bitmap === FULL_BLOCK ? -1 : (bitmaps[bitmap * BITMAP_WORDS + row * 2 + (column >>> 5)] ?? 0);
-          if (((word >>> (column & 31)) & 1) === 1) visit(i * BLOCK_SIDE + row, k0 + column);
-        }
-      }
-    }
-  }
+  const all = { start: 0, end: mask.queries };
+  const rowStart = rowStarts(mask, rows, all);
+  return { rowStart, columns: rowColumns(mask, rows, all, rowStart) };
 }
 
 function tableOf(name: string, { rowStart, columns }: Csr): number[][] {

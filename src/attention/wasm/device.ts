@@ -3,6 +3,7 @@ import type { BlockMask } from '../../mask/index.ts';
 import { checkProblem, type Problem } from '../problem.ts';
 import { outputShape } from '../reference.ts';
 import type { Expression } from '../score/index.ts';
+import { type AttentionWeights, checkWeights, emptyWeights, type WeightsOptions } from '../sparse-weights.ts';
 import type { AttentionGradients, AttentionOptions, AttentionResult, GradientOptions, Tensor } from '../types.ts';
 import { Arena, type Part } from './arena.ts';
 import { runBackward } from './backward.ts';
@@ -15,6 +16,7 @@ import { ParameterGradients } from './parameter-gradients.ts';
 import { type Build, findPlatform, hasSimd, PANELS, type Platform } from './platform.ts';
 import { Pool } from './pool.ts';
 import { compileScore } from './score/compile.ts';
+import { runWeights } from './weights.ts';
 
 export interface DeviceOptions {
   /** Threads in all. Default: one for each core; 1 where the page is not cross-origin isolated. */
@@ -143,6 +145,20 @@ export class WasmDevice implements AsyncDisposable {
       ...(gradSinkLogits ? { gradSinkLogits } : {}),
       ...(gradParameters ? { gradParameters } : {}),
     };
+  }
+
+  /** See attentionWeights(). */
+  async attentionWeights(options: WeightsOptions): Promise<AttentionWeights> {
+    const { q, k, v = k, dropout: _, output: __, ...others }: AttentionOptions = { v: options.k, ...options };
+    const problem = this.#begin('attentionWeights', { ...others, q, k, v });
+    const rows = checkWeights(problem, options);
+    const weights = emptyWeights(problem, rows, options.maximumBytes ?? this.#platform.availableBytes());
+    if (problem.keyValueHeads > 0) {
+      await this.#eachPart('attentionWeights', problem, [q, k], (job, arena, part, range) =>
+        runWeights(this, problem, options, weights, this.#copyBytes, { job, arena, part, range }),
+      );
+    }
+    return weights;
   }
 
   /** Runs a job whose data all lies in the heap. */

@@ -26,7 +26,7 @@ export interface Job {
   readonly heads: number;
   readonly keyValueHeads: number;
   readonly queries: number;
-  /** Needed backward. */
+  /** Needed backward, and for weights. */
   readonly keys?: number;
   readonly queryWidth: number;
   readonly valueWidth: number;
@@ -61,6 +61,8 @@ export interface Job {
     readonly segments: number;
     readonly segmentCount: number;
   };
+  /** Attention weights of the query rows start .. end - 1: the address of their table (kernel/job.ts); lse may be 0. */
+  readonly weights?: { readonly table: number; readonly start: number; readonly end: number };
 }
 
 export const SEGMENT_WORDS = 9;
@@ -72,7 +74,8 @@ const T = 64;
 /** Widest panel of the builds. */
 export const WIDEST_PANEL = 16;
 
-export function taskCount({ batch, heads, keyValueHeads, queries, keys = 0, backward }: Job): number {
+export function taskCount({ batch, heads, keyValueHeads, queries, keys = 0, backward, weights }: Job): number {
+  if (weights) return batch * heads * (Math.ceil(weights.end / T) - Math.floor(weights.start / T));
   if (backward?.step === 'segments') return backward.segmentCount;
   if (backward?.step === 'sum') return batch * keyValueHeads * Math.ceil(keys / T);
   return batch * heads * Math.ceil(queries / T);
@@ -111,6 +114,10 @@ export function writeJob(words: Uint32Array, job: Job): void {
     words.set([step === 'segments' ? 1 : 2, gradOutput, delta, gradQ, gradK, gradV, segments, segmentCount], 38);
     words[46] = job.keys ?? 0;
     floats[47] = job.scale;
+  }
+  if (job.weights) {
+    words.set([3, job.weights.table, job.weights.start, job.weights.end], 38);
+    words[46] = job.keys ?? 0;
   }
   const { batch, head, queryOffset } = job.origin ?? { batch: 0, head: 0, queryOffset: 0 };
   words.set([job.modifier?.parameters ?? 0, batch, head, queryOffset], 48);

@@ -24,6 +24,7 @@ export function nodePlatform(): Platform {
     callerWorks: true,
     workers: true,
     merges: hasRelaxedSimd() && process.arch === 'x64' && V8_MAJOR >= 12,
+    availableBytes: () => process.availableMemory(),
     compile,
     // Without the merge: V8's is experimental, and ends the process on some score expressions.
     compileBytes: async (bytes) => compileBytes('relaxed', bytes),

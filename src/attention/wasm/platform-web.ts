@@ -15,6 +15,8 @@ export function webPlatform(): Platform {
     callerWorks: inWorker,
     workers: globalThis.crossOriginIsolated === true && typeof Worker === 'function',
     merges: false,
+    // Browsers do not tell; an array that is too long fails when it is made.
+    availableBytes: () => 2 ** 32,
     compile,
     compileBytes: (bytes) => WebAssembly.compile(bytes),
     startWorker,

@@ -25,6 +25,8 @@ export interface Platform {
   readonly workers: boolean;
   /** True if V8 can be asked to merge 128-bit operations into 256-bit ones. */
   readonly merges: boolean;
+  /** Memory that is left for results, in bytes, as far as one can know. */
+  availableBytes(): number;
   compile(build: Build): Promise<WebAssembly.Module>;
   /** Compiles a module made at run time. */
   compileBytes(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module>;

@@ -4,6 +4,7 @@ import { T } from './job';
 import { backwardSegment, sumSegments } from './backward';
 import { decodeBlock } from './decode';
 import { forwardBlock } from './forward';
+import { weightsTask } from './weights';
 
 export { exp, log, tanh } from './functions';
 
@@ -14,6 +15,10 @@ function runTask(at: usize, scratch: usize, task: i32): void {
   const kind = load<i32>(at + job.KIND);
   if (kind == 1) {
     backwardSegment(at, scratch, task);
+    return;
+  }
+  if (kind == 3) {
+    weightsTask(at, scratch, task);
     return;
   }
   const rows = kind == 0 ? load<i32>(at + job.N) : load<i32>(at + job.M);

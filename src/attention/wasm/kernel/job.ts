@@ -49,7 +49,7 @@ export const SECOND_Q: usize = 34 * 4;
 export const SECOND_MASK: usize = 35 * 4;
 export const SECOND_BITMAPS: usize = 36 * 4;
 export const SECOND_RANGES: usize = 37 * 4;
-/** 0: forward; 1: backward; 2: the sum of the backward's segments. */
+/** 0: forward; 1: backward; 2: the sum of the backward's segments; 3: attention weights. */
 export const KIND: usize = 38 * 4;
 /** Gradient of the output, with the strides of the output. */
 export const GRAD_O: usize = 39 * 4;
@@ -69,6 +69,13 @@ export const GRAD_V: usize = 43 * 4;
 export const SEGMENTS: usize = 44 * 4;
 export const SEGMENT_COUNT: usize = 45 * 4;
 export const SEGMENT_WORDS: i32 = 9;
+/**
+ * Attention weights, in the place of the backward pass's words: for each batch entry and head two words, the addresses of its rows'
+ * places (u32, in numbers; one more than there are rows; 0: not of this job) and of its values. The rows FIRST_ROW .. END_ROW - 1.
+ */
+export const WEIGHTS: usize = 39 * 4;
+export const FIRST_ROW: usize = 40 * 4;
+export const END_ROW: usize = 41 * 4;
 /** M, number of keys, and number of key blocks. */
 export const M: usize = 46 * 4;
 /** scale: a score is scale q . k before the soft cap. */
