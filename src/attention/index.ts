@@ -1,6 +1,7 @@
 export { attention, attentionGradients, createDevice, defaultDevice, dispose } from './attention.ts';
 export { type CacheAttention, type CacheLayer, KeyValueCache } from './cache.ts';
 export type { Dropout } from './dropout.ts';
+export { mergeAttention } from './merge.ts';
 export { type ReferenceResult, referenceAttention } from './reference.ts';
 export { type ReferenceGradients, referenceGradients } from './reference-gradients.ts';
 export { referenceWeights } from './reference-weights.ts';
