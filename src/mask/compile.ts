@@ -12,6 +12,9 @@ import { emptySpans, FULL } from './spans.ts';
 /** Most queries or keys: key blocks then fit 32 bits with room to spare. */
 const MAX_LENGTH = 2 ** 32;
 
+/** Masks that compileMask made. */
+const compiled = new WeakSet<BlockMask>();
+
 export interface CompileOptions {
   /** N. */
   readonly queries: number;
@@ -40,10 +43,13 @@ export function compileMask(pattern: Pattern, options: CompileOptions): BlockMas
   const { patterns, headRows } = distinctHeads(pattern, heads);
   const store = new BitmapStore(MAX_BITMAPS);
   const rows = patterns.map((own) => compileRows(own, queries, keys, queryOffset, store));
-  return { pattern, queries, keys, queryOffset, heads, headRows, rows, bitmaps: store.words() };
+  const mask: BlockMask = { pattern, queries, keys, queryOffset, heads, headRows, rows, bitmaps: store.words() };
+  compiled.add(mask);
+  return mask;
 }
 
-function compileRows(
+/** The blocks of a pattern without perHead. Bitmaps go into `store`. */
+export function compileRows(
   pattern: Pattern,
   queries: number,
   keys: number,
@@ -139,4 +145,9 @@ function checkLength(name: string, value: number, least: number, most: number): 
   if (!Number.isSafeInteger(value) || value < least || value > most) {
     throw new ArgumentError(`compileMask: ${name} is ${String(value)}; it must be an integer from ${least} to ${most}`);
   }
+}
+
+/** Whether compileMask made this very mask, so that its `pattern` says what its blocks do. */
+export function isCompiled(mask: BlockMask): boolean {
+  return compiled.has(mask);
 }

@@ -1,4 +1,6 @@
 export * from './analysis/index.ts';
+export { arrangeMask } from './arrange/arrange.ts';
+export type { OrderedRows, Pass } from './arrange/passes.ts';
 export { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } from './block-mask.ts';
 export { type CompileOptions, compileMask } from './compile.ts';
 export { type CellGrid, cellGrid, squareGrid } from './density.ts';
