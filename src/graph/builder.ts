@@ -27,10 +27,22 @@ export class GraphBuilder {
   readonly #initializers: Initializer[] = [];
   readonly #values = new Map<string, Value>();
   readonly #cache = new Map<string, Value>();
+  readonly #boundaries: string[] = [];
   #scope = '';
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  /** Continues a graph: its inputs, nodes, initializers and boundaries under their names, without its outputs. */
+  static from(graph: Graph): GraphBuilder {
+    const builder = new GraphBuilder(graph.name);
+    builder.#inputs.push(...graph.inputs);
+    builder.#nodes.push(...graph.nodes);
+    builder.#initializers.push(...graph.initializers);
+    builder.#boundaries.push(...(graph.boundaries ?? []));
+    for (const [name, value] of graph.values) builder.#values.set(name, value);
+    return builder;
   }
 
   /** Prefixes the names of everything that `make` adds: `graph.scope('layers.0', () => ...)`. */
@@ -95,6 +107,15 @@ export class GraphBuilder {
     return named;
   }
 
+  /** Marks the value through which everything passes into the next layer: see Graph.boundaries. */
+  boundary(value: Value): Value {
+    if (this.#values.get(value.name) !== value) {
+      throw new ArgumentError(`boundary(${value.name}): not a value of graph ${this.name}`);
+    }
+    this.#boundaries.push(value.name);
+    return value;
+  }
+
   /**
    * Adds a node whose output shapes the caller knows; gives its values without the absent ones. Throws ArgumentError for an input
    * of another graph.
@@ -126,6 +147,7 @@ export class GraphBuilder {
       nodes: [...this.#nodes],
       initializers: [...this.#initializers],
       values: new Map(this.#values),
+      ...(this.#boundaries.length === 0 ? {} : { boundaries: [...this.#boundaries] }),
     };
   }
 

@@ -13,6 +13,11 @@ export interface Graph {
   readonly initializers: readonly Initializer[];
   /** Every value by name: inputs, initializers and the outputs of nodes. */
   readonly values: ReadonlyMap<string, Value>;
+  /**
+   * Values through which everything passes from one layer to the next, in order. Training may keep these alone and compute the
+   * layers between them again (graph/grad); running a graph does not heed them.
+   */
+  readonly boundaries?: readonly string[];
 }
 
 export type ElementType = 'float32' | 'int64' | 'int32' | 'uint8' | 'bool';

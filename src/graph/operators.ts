@@ -109,16 +109,20 @@ export function matmul(graph: GraphBuilder, a: Value, b: Value, name?: string): 
 }
 
 export interface GemmOptions {
+  /** a is [K, M]. Default false: [M, K]. */
+  readonly transA?: boolean;
   /** b is [N, K]. Default false: [K, N]. */
   readonly transB?: boolean;
+  /** Factor on the product. Default 1. */
+  readonly alpha?: number;
   readonly name?: string;
 }
 
-/** a [M, K] times b, plus c [N] where given: [M, N]. */
+/** alpha times a [M, K] times b, plus c [N] where given: [M, N]. */
 export function gemm(graph: GraphBuilder, a: Value, b: Value, c?: Value, options: GemmOptions = {}): Value {
-  const { name, transB = false } = options;
+  const { name, transA = false, transB = false, alpha = 1 } = options;
   if (a.shape.length !== 2 || b.shape.length !== 2) mismatch('Gemm', name, 'a and b must have two axes', { a, b });
-  const [m, k] = a.shape as [Dimension, Dimension];
+  const [m, k] = (transA ? [a.shape[1], a.shape[0]] : a.shape) as [Dimension, Dimension];
   const [k2, n] = (transB ? [b.shape[1], b.shape[0]] : b.shape) as [Dimension, Dimension];
   if (k !== k2) mismatch('Gemm', name, `inner dimensions ${k} and ${k2} differ`, { a, b });
   if (c !== undefined && broadcast([m, n], c.shape)?.join() !== [m, n].join()) {
@@ -128,7 +132,11 @@ export function gemm(graph: GraphBuilder, a: Value, b: Value, c?: Value, options
     {
       operator: 'Gemm',
       inputs: [a, b, c],
-      attributes: { transB: { type: 'int', value: transB ? 1 : 0 } },
+      attributes: {
+        ...(transA ? { transA: { type: 'int', value: 1 } as const } : {}),
+        transB: { type: 'int', value: transB ? 1 : 0 },
+        ...(alpha === 1 ? {} : { alpha: { type: 'float', value: alpha } as const }),
+      },
       name,
     },
     'float32',

@@ -14,10 +14,11 @@ const VIEWS = new Set(['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten']
  * Cuts a graph at its SparseAttention nodes into dense segments and attention nodes, in the order of execution. A node goes
  * into the first segment that has all its inputs, so that a segment holds everything between two attention nodes. A segment's
  * inputs are the values it reads from outside, its outputs the values that a later stage or the caller reads; an
- * initializer goes into every segment that reads it. Nodes that nothing reads are left out.
+ * initializer goes into every segment that reads it. Nodes that nothing reads are left out. `cuts` names values after which a
+ * new segment begins too.
  */
-export function partition(graph: Graph): Stage[] {
-  const levels = levelsOf(graph);
+export function partition(graph: Graph, cuts: ReadonlySet<string> = new Set()): Stage[] {
+  const levels = levelsOf(graph, cuts);
   const last = Math.max(0, ...levels.values());
   const views = new Map<string, Node>();
   for (const node of graph.nodes) {
@@ -48,8 +49,8 @@ export function partition(graph: Graph): Stage[] {
   return stages;
 }
 
-/** The number of attention nodes on the longest way to each node. Throws where nodes are not in topological order. */
-function levelsOf(graph: Graph): Map<Node, number> {
+/** The number of attention nodes and cuts on the longest way to each node. Throws where nodes are not in topological order. */
+function levelsOf(graph: Graph, cuts: ReadonlySet<string>): Map<Node, number> {
   const levels = new Map<Node, number>();
   const ready = new Map<string, number>();
   for (const { name } of [...graph.inputs, ...graph.initializers]) ready.set(name, 0);
@@ -64,7 +65,9 @@ function levelsOf(graph: Graph): Map<Node, number> {
       level = Math.max(level, at);
     }
     levels.set(node, level);
-    for (const output of node.outputs) ready.set(output, isSparseAttention(node) ? level + 1 : level);
+    for (const output of node.outputs) {
+      ready.set(output, isSparseAttention(node) || cuts.has(output) ? level + 1 : level);
+    }
   }
   return levels;
 }
