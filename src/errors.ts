@@ -44,3 +44,8 @@ export class MemoryError extends FarfieldError {
 export class DeviceError extends FarfieldError {
   override name = 'DeviceError';
 }
+
+/** A data set that is empty, cannot be read, or is not the one that a saved state was made with. */
+export class DataError extends FarfieldError {
+  override name = 'DataError';
+}
