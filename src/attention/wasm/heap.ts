@@ -5,6 +5,8 @@ const MAXIMUM_PAGES = 65536;
 /** Kernels may read, never use, a few bytes past the end of an array. */
 const SLACK = PAGE;
 const ALIGNMENT = 64;
+/** The kernels' own constants lie below this address. */
+const STATIC = 2048;
 
 interface Gap {
   start: number;
@@ -24,7 +26,7 @@ export class Heap {
   constructor() {
     this.memory = new WebAssembly.Memory({ initial: 16, maximum: MAXIMUM_PAGES, shared: true });
     this.#end = 16 * PAGE;
-    this.#gaps.push({ start: ALIGNMENT, end: this.#end - SLACK });
+    this.#gaps.push({ start: STATIC, end: this.#end - SLACK });
   }
 
   /** Bytes in use. */

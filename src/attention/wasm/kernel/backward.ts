@@ -37,10 +37,12 @@ function gradientOfScores(S: usize, dP: usize, count: i32, lse: usize, delta: us
       for (let s = S + j; s < end; s += <usize>(P * 4)) {
         const p0 = exp2(f32x4.sub(v128.load(s), l0));
         const p1 = exp2(f32x4.sub(v128.load(s, 16), l1));
+        const x0 = f32x4.mul(p0, f32x4.sub(v128.load(d), d0));
+        const x1 = f32x4.mul(p1, f32x4.sub(v128.load(d, 16), d1));
         v128.store(s, p0);
         v128.store(s, p1, 16);
-        v128.store(d, f32x4.mul(p0, f32x4.sub(v128.load(d), d0)));
-        v128.store(d, f32x4.mul(p1, f32x4.sub(v128.load(d, 16), d1)), 16);
+        v128.store(d, x0);
+        v128.store(d, x1, 16);
         d += <usize>(P * 4);
       }
     } else {
@@ -54,10 +56,12 @@ function gradientOfScores(S: usize, dP: usize, count: i32, lse: usize, delta: us
         const t1 = f32x4.pmax(f32x4.mul(s1, inverse), f32x4.neg(one));
         const p0 = exp2(f32x4.sub(s0, l0));
         const p1 = exp2(f32x4.sub(s1, l1));
+        const x0 = f32x4.mul(f32x4.mul(p0, f32x4.sub(v128.load(d), d0)), f32x4.sub(one, f32x4.mul(t0, t0)));
+        const x1 = f32x4.mul(f32x4.mul(p1, f32x4.sub(v128.load(d, 16), d1)), f32x4.sub(one, f32x4.mul(t1, t1)));
         v128.store(s, p0);
         v128.store(s, p1, 16);
-        v128.store(d, f32x4.mul(f32x4.mul(p0, f32x4.sub(v128.load(d), d0)), f32x4.sub(one, f32x4.mul(t0, t0))));
-        v128.store(d, f32x4.mul(f32x4.mul(p1, f32x4.sub(v128.load(d, 16), d1)), f32x4.sub(one, f32x4.mul(t1, t1))), 16);
+        v128.store(d, x0);
+        v128.store(d, x1, 16);
         d += <usize>(P * 4);
       }
     }

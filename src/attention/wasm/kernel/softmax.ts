@@ -10,23 +10,31 @@ export function softcapTile(S: usize, count: i32, cap: f32): void {
   const c = f32x4.splat(cap);
   const end = S + <usize>(count * P * 4);
   for (let s = S; s < end; s += 32) {
-    v128.store(s, f32x4.mul(tanh(v128.load(s)), c));
-    v128.store(s, f32x4.mul(tanh(v128.load(s, 16)), c), 16);
+    const s0 = f32x4.mul(tanh(v128.load(s)), c);
+    const s1 = f32x4.mul(tanh(v128.load(s, 16)), c);
+    v128.store(s, s0);
+    v128.store(s, s1, 16);
   }
 }
 
+/** In memory for the reason given in vector.ts. */
+const BITS = memory.data<i32>([1, 2, 4, 8, 16, 32, 64, 128], 16);
+const MASKED = memory.data<f32>([-Infinity], 16);
+
 /** Puts -Infinity where the pair is masked. `bits` points at the query bits (8 bytes a key) of the tile's first key. */
 export function maskTile(S: usize, count: i32, bits: usize, panel: i32): void {
-  const low = i32x4(1, 2, 4, 8);
-  const high = i32x4(16, 32, 64, 128);
-  const masked = f32x4.splat(-Infinity);
+  const low = v128.load(BITS);
+  const high = v128.load(BITS, 16);
+  const masked = v128.load32_splat(MASKED);
   let s = S;
   for (let k: i32 = 0; k < count; k++) {
     let b = bits + <usize>(k * 8) + <usize>(panel * (P / 8));
     for (let j: i32 = 0; j < P; j += 8) {
       const x = i32x4.splat(<i32>load<u8>(b));
-      v128.store(s, v128.bitselect(v128.load(s), masked, i32x4.eq(v128.and(x, low), low)));
-      v128.store(s, v128.bitselect(v128.load(s, 16), masked, i32x4.eq(v128.and(x, high), high)), 16);
+      const s0 = v128.bitselect(v128.load(s), masked, i32x4.eq(v128.and(x, low), low));
+      const s1 = v128.bitselect(v128.load(s, 16), masked, i32x4.eq(v128.and(x, high), high));
+      v128.store(s, s0);
+      v128.store(s, s1, 16);
       s += 32;
       b += 1;
     }
@@ -56,12 +64,16 @@ export function softmaxTile(S: usize, count: i32, m: usize, l: usize, O: usize, 
       const c1 = exp2(f32x4.sub(m1, n1));
       v128.store(m + j, n0);
       v128.store(m + j, n1, 16);
-      v128.store(l + j, f32x4.mul(v128.load(l + j), c0));
-      v128.store(l + j, f32x4.mul(v128.load(l + j, 16), c1), 16);
+      const l0 = f32x4.mul(v128.load(l + j), c0);
+      const l1 = f32x4.mul(v128.load(l + j, 16), c1);
+      v128.store(l + j, l0);
+      v128.store(l + j, l1, 16);
       const endO = O + <usize>(E * P * 4);
       for (let o = O + j; o < endO; o += <usize>(P * 4)) {
-        v128.store(o, f32x4.mul(v128.load(o), c0));
-        v128.store(o, f32x4.mul(v128.load(o, 16), c1), 16);
+        const o0 = f32x4.mul(v128.load(o), c0);
+        const o1 = f32x4.mul(v128.load(o, 16), c1);
+        v128.store(o, o0);
+        v128.store(o, o1, 16);
       }
     }
   }
@@ -82,7 +94,9 @@ function exponentiate(S: usize, end: usize, m: usize, l: usize): void {
       l0 = f32x4.add(l0, e0);
       l1 = f32x4.add(l1, e1);
     }
-    v128.store(l + j, f32x4.add(v128.load(l + j), l0));
-    v128.store(l + j, f32x4.add(v128.load(l + j, 16), l1), 16);
+    l0 = f32x4.add(v128.load(l + j), l0);
+    l1 = f32x4.add(v128.load(l + j, 16), l1);
+    v128.store(l + j, l0);
+    v128.store(l + j, l1, 16);
   }
 }
