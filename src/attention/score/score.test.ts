@@ -206,10 +206,33 @@ describe.each(builds)('score modifiers on the wasm build %s', (build) => {
 
   const shape: [number, number, number, number] = [2, 4, 100, 16];
   const plain = { q: tensor(shape, 1), k: tensor(shape, 2), v: tensor(shape, 3) };
+  const distance = e.sub(e.k, e.q);
   const modifiers: [string, ScoreModifier][] = [
     ['alibi', alibi({ slopes: alibiSlopes(4) })],
     ['a table clipped at its ends', relativePositions({ data: numbers(4 * 31, 4), shape: [4, 31] })],
     ['T5 buckets', t5Buckets({ table: { data: numbers(32 * 4, 5), shape: [32, 4] }, bidirectional: true })],
+    [
+      'several biases of the distance, beside other numbers',
+      {
+        // Lines whose gradients need each other's values, a comparison, and a look-up by the distance and the key.
+        expression: e.add(
+          e.add(e.score, e.mul(e.lookup('near', e.abs(e.sub(e.q, e.k))), e.lookup('far', e.head, e.add(distance, 40)))),
+          e.add(
+            e.mul(e.lookup('near', e.neg(distance)), e.tanh(e.score)),
+            e.select(
+              e.less(distance, -3),
+              e.lookup('both', e.neg(distance), e.k),
+              e.mul(e.greater(distance, 5), e.score),
+            ),
+          ),
+        ),
+        parameters: {
+          near: { data: numbers(60, 8), shape: [60] },
+          far: { data: numbers(4 * 81, 9), shape: [4, 81] },
+          both: { data: numbers(30 * 100, 10), shape: [30, 100] },
+        },
+      },
+    ],
     ['a bias of every pair', additiveBias({ data: numbers(4 * 100 * 100, 6), shape: [4, 100, 100] })],
     ['a bias of every batch entry', additiveBias({ data: numbers(2 * 100, 6), shape: [2, 1, 1, 100] })],
     ['a bias of every query', additiveBias({ data: numbers(100, 6), shape: [1, 100, 1] })],

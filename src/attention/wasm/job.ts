@@ -1,6 +1,7 @@
 /** Describes one attention call to the kernel: the words listed in kernel/job.ts, in the same order. */
 
 import { type Dropout, dropBelow, seedWords } from '../dropout.ts';
+import { LINE_BYTES, MAXIMUM_LINES } from './score/plan.ts';
 
 /** Where a tensor lies: address and strides in bytes. `block` is the step from one block of T rows to the next. */
 export interface Place {
@@ -90,7 +91,7 @@ export function scratchBytes({
   const floats = backward
     ? 3 * queryWidth + 2 * valueWidth + 2 * T + WIDEST_PANEL + 5
     : 3 * queryWidth + 2 * valueWidth + WIDEST_PANEL + 5;
-  return 4 * T * floats + 256;
+  return MAXIMUM_LINES * LINE_BYTES + 4 * T * floats + 256;
 }
 
 export function writeJob(words: Uint32Array, job: Job): void {

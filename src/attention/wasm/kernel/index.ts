@@ -4,6 +4,7 @@ import { T } from './job';
 import { backwardSegment, sumSegments } from './backward';
 import { decodeBlock } from './decode';
 import { forwardBlock } from './forward';
+import { setLines } from './modifier';
 import { weightsTask } from './weights';
 
 export { exp, log, tanh } from './functions';
@@ -39,11 +40,12 @@ function runTask(at: usize, scratch: usize, task: i32): void {
  */
 export function work(at: usize, scratch: usize, most: i32): i32 {
   const tasks = load<i32>(at + job.TASKS);
+  setLines(scratch);
   for (; most > 0; most--) {
     if (atomic.load<i32>(at + job.CANCELLED) != 0) return 0;
     const task = atomic.add<i32>(at + job.NEXT_TASK, 1);
     if (task >= tasks) return 0;
-    runTask(at, scratch, task);
+    runTask(at, scratch + job.LINES, task);
   }
   return 1;
 }

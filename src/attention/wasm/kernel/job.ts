@@ -97,5 +97,7 @@ export const T: i32 = 64;
 /** T^2 / 8 bytes. */
 export const BITMAP_BYTES: usize = 512;
 export const RANGE_BYTES: usize = 16;
+/** Bytes of lines that scratch begins with: MAXIMUM_LINES of LINE_BYTES (src/attention/wasm/score/plan.ts). */
+export const LINES: usize = 16 * 4 * (64 + 16);
 /** Start of every running maximum: below any score, yet finite, so that no difference is NaN. */
 export const LOWEST: f32 = -3.0e38;

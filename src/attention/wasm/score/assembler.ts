@@ -30,6 +30,7 @@ export const SIMD = {
   loadZero: 0x5c,
   promoteLow: 0x5f,
   floor: 0x68,
+  i32Negate: 0xa1,
   i32AllTrue: 0xa3,
   i32Shl: 0xab,
   i32Add: 0xae,
@@ -110,6 +111,18 @@ export class Body {
 
   i32Load(offset: number): void {
     this.#bytes.push(0x28, 2, ...unsigned(offset));
+  }
+
+  f32Load(offset: number): void {
+    this.#bytes.push(0x2a, 2, ...unsigned(offset));
+  }
+
+  f32Store(offset: number): void {
+    this.#bytes.push(0x38, 2, ...unsigned(offset));
+  }
+
+  f32Add(): void {
+    this.#bytes.push(0x92);
   }
 
   f64Add(): void {

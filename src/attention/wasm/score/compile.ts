@@ -4,18 +4,20 @@
  * into that of the scores, and adds up the gradients of the parameters.
  *
  * Two vectors of queries side by side are computed together. What does not vary with the pair is computed outside of the loop
- * over keys: expressions of head and batch once, of the query once for two vectors, of the key once for each key.
+ * over keys: expressions of head and batch once, of the distance k - q once for each distance in the tile (lines.ts), of the query once
+ * for two vectors, of the key once for each key.
  */
 import { differentiate } from '../../score/differentiate.ts';
 import type { Expression } from '../../score/expression.ts';
 import { ExpressionGraph } from '../../score/graph.ts';
 import { Body, encodeModule, I32, SIMD, type Signature, V128 } from './assembler.ts';
 import { GradientSums } from './gradient-sums.ts';
-import { KEYS, LANES, liveNodes, PAIRS } from './plan.ts';
+import { Lines } from './lines.ts';
+import { KEYS, LANES, liveNodes, PAIRS, planOf } from './plan.ts';
 import { ARGUMENT, FUNCTIONS, type ParameterPlace, Values } from './values.ts';
 
-const MODIFY: Signature = { parameters: new Array(8).fill(I32), results: [] };
-const DIFFERENTIATE: Signature = { parameters: new Array(9).fill(I32), results: [] };
+const MODIFY: Signature = { parameters: new Array(9).fill(I32), results: [] };
+const DIFFERENTIATE: Signature = { parameters: new Array(10).fill(I32), results: [] };
 const VECTOR: Signature = { parameters: [V128], results: [V128] };
 
 /** Bytes of two vectors. */
@@ -67,6 +69,7 @@ function placeParameters(graph: ExpressionGraph): Map<string, ParameterPlace> {
 interface Walk {
   readonly body: Body;
   readonly values: Values;
+  readonly lines: Lines;
   readonly live: readonly boolean[];
   readonly panel: number;
   /** Local: the first query of the two vectors. */
@@ -78,17 +81,19 @@ interface Walk {
 }
 
 /** The loops. Arguments 0 and 1 are the tiles; `from` and `to` are locals that point at the two vectors in them. */
-function walk({ body, values, live, panel, lane, before, inside, after }: Walk): void {
+function walk({ body, values, lines, live, panel, lane, before, inside, after }: Walk): void {
   const [from, to, left] = [0, 0, 0].map(() => body.local(I32));
   const key = body.local(V128);
   const score = (side: number) => {
     body.get(from);
     body.load(16 * side);
   };
-  values.emit(0, live, key, score);
+  values.emit(0, live);
+  lines.compute(values, live);
   body.loop(() => {
-    values.emit(LANES, live, key, score);
+    values.emit(LANES, live);
     before?.();
+    lines.beforeKeys(lane);
     for (const [argument, pointer] of [from, to].entries()) {
       body.get(lane);
       body.i32(2);
@@ -104,7 +109,8 @@ function walk({ body, values, live, panel, lane, before, inside, after }: Walk):
     body.get(ARGUMENT.count);
     body.set(left);
     body.loop(() => {
-      values.emit(KEYS, live, key, score);
+      values.emit(KEYS, live, key);
+      lines.read(values);
       values.emit(PAIRS, live, key, score);
       inside(from, to);
       for (const pointer of [from, to]) {
@@ -113,6 +119,7 @@ function walk({ body, values, live, panel, lane, before, inside, after }: Walk):
         body.i32Add();
         body.set(pointer);
       }
+      lines.afterKey();
       body.get(key);
       body.floats(1, 1, 1, 1);
       body.simd(SIMD.add);
@@ -140,11 +147,13 @@ function modifyBody(
 ): Body {
   const body = new Body(MODIFY);
   const live = liveNodes(graph, [output]);
+  const plan = planOf(graph, live, [output]);
   const lane = body.local(I32);
-  const values = new Values(body, graph, live, places, lane);
+  const values = new Values(body, graph, live, plan, places, lane);
   walk({
     body,
     values,
+    lines: new Lines(body, graph, plan, panel),
     live,
     panel,
     lane,
@@ -170,11 +179,14 @@ function differentiateBody(
 ): Body {
   const body = new Body(DIFFERENTIATE);
   const { slope, lookups } = differentiate(graph, output);
-  const outputs = [...(slope === undefined ? [] : [slope]), ...lookups.flatMap(({ node, adjoint }) => [node, adjoint])];
-  const live = liveNodes(graph, outputs);
+  const outputs = [...(slope === undefined ? [] : [slope]), ...lookups.map(({ adjoint }) => adjoint)];
+  const entries = lookups.map(({ node }) => node);
+  const live = liveNodes(graph, [...outputs, ...entries]);
+  const plan = planOf(graph, live, outputs, entries);
   const lane = body.local(I32);
-  const values = new Values(body, graph, live, places, lane);
-  const sums = new GradientSums(body, graph, values, places, lookups);
+  const values = new Values(body, graph, live, plan, places, lane);
+  const lines = new Lines(body, graph, plan, panel);
+  const sums = new GradientSums(body, graph, values, lines, plan, places, lookups);
   const gradient = [body.local(V128), body.local(V128)];
   /** Pushes the gradient times a derivative. A masked pair has gradient 0, and may have any derivative. */
   const pushProduct = (derivative: number, side: number) => {
@@ -191,6 +203,7 @@ function differentiateBody(
   walk({
     body,
     values,
+    lines,
     live,
     panel,
     lane,

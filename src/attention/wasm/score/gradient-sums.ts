@@ -1,6 +1,7 @@
 import type { ExpressionGraph } from '../../score/graph.ts';
 import { type Body, F64, I32, SIMD, V128 } from './assembler.ts';
-import { KEYS, LANES } from './plan.ts';
+import type { Lines } from './lines.ts';
+import { KEYS, LANES, type Plan } from './plan.ts';
 import { ARGUMENT, type ParameterPlace, type Values } from './values.ts';
 
 interface Sum {
@@ -12,14 +13,24 @@ interface Sum {
   readonly totals: readonly number[];
 }
 
+/** A sum whose entries vary with k - q alone. */
+interface DiagonalSum {
+  readonly adjoint: number;
+  readonly address: number;
+  /** Locals: the sums of eight neighbouring diagonals, which move on by one place with each key. */
+  readonly totals: readonly [number, number];
+}
+
 /**
  * Adds the gradients of parameters to their entries, in float64. Where neighbouring pairs have the same entry, they are summed
- * first: over a whole tile (slopes of heads), over its keys, over the lanes.
+ * first: over a whole tile (slopes of heads), over its keys, over the lanes, or along the diagonals (relative biases).
  */
 export class GradientSums {
   readonly #body: Body;
   readonly #values: Values;
+  readonly #lines: Lines;
   readonly #sums: readonly Sum[];
+  readonly #diagonals: readonly DiagonalSum[];
   readonly #product: number;
   readonly #addresses: number;
   readonly #entry: number;
@@ -29,20 +40,32 @@ export class GradientSums {
     body: Body,
     graph: ExpressionGraph,
     values: Values,
+    lines: Lines,
+    plan: Plan,
     places: ReadonlyMap<string, ParameterPlace>,
     lookups: readonly { readonly node: number; readonly adjoint: number }[],
   ) {
     this.#body = body;
     this.#values = values;
+    this.#lines = lines;
     this.#product = body.local(V128);
     this.#addresses = body.local(V128);
     this.#entry = body.local(I32);
     this.#sum = body.local(F64);
-    this.#sums = lookups.map(({ node, adjoint }) => {
+    const addressOf = (node: number) => {
       const address = body.local(I32);
       body.get(ARGUMENT.gradients);
       body.i32Load(4 * (places.get(graph.nodes[node].parameter ?? '')?.index ?? 0));
       body.set(address);
+      return address;
+    };
+    const others = lookups.filter(({ node }) => !plan.sums.includes(node));
+    this.#diagonals = plan.sums.map((node) => {
+      const adjoint = lookups.find((lookup) => lookup.node === node)?.adjoint ?? node;
+      return { adjoint, address: addressOf(node), totals: [body.local(V128), body.local(V128)] };
+    });
+    this.#sums = others.map(({ node, adjoint }) => {
+      const address = addressOf(node);
       const kept = (values.level(node) & KEYS) === 0;
       return { node, adjoint, address, totals: kept ? [body.local(V128), body.local(V128)] : [] };
     });
@@ -50,6 +73,10 @@ export class GradientSums {
 
   /** Before the loop over keys: sums that belong to these queries start again. */
   beforeKeys(): void {
+    for (const total of this.#diagonals.flatMap(({ totals }) => totals)) {
+      this.#body.floats(0, 0, 0, 0);
+      this.#body.set(total);
+    }
     for (const { node, totals } of this.#sums) {
       if (this.#values.level(node) !== LANES) continue;
       for (const total of totals) {
@@ -62,6 +89,25 @@ export class GradientSums {
   /** For one key. `pushProduct` pushes the gradient times a node. */
   add(pushProduct: (node: number, side: number) => void): void {
     const body = this.#body;
+    for (const [i, { adjoint, totals }] of this.#diagonals.entries()) {
+      const [low, high] = totals;
+      for (const [side, total] of totals.entries()) {
+        body.get(total);
+        pushProduct(adjoint, side);
+        body.simd(SIMD.add);
+        body.set(total);
+      }
+      // No later key meets the last diagonal again; the others are one place further up with the next key.
+      this.#lines.addLast(i, high);
+      body.get(low);
+      body.get(high);
+      body.shuffle(3, 4, 5, 6);
+      body.set(high);
+      body.floats(0, 0, 0, 0);
+      body.get(low);
+      body.shuffle(3, 4, 5, 6);
+      body.set(low);
+    }
     for (const { node, adjoint, address, totals } of this.#sums) {
       if (totals.length > 0) {
         for (const [side, total] of totals.entries()) {
@@ -88,6 +134,18 @@ export class GradientSums {
 
   /** After the loop over keys. */
   afterKeys(): void {
+    for (const [i, { totals }] of this.#diagonals.entries()) {
+      const [low, high] = totals;
+      this.#body.get(low);
+      this.#body.get(high);
+      this.#body.shuffle(1, 2, 3, 4);
+      this.#body.set(low);
+      this.#body.get(high);
+      this.#body.floats(0, 0, 0, 0);
+      this.#body.shuffle(1, 2, 3, 4);
+      this.#body.set(high);
+      this.#lines.addRow(i, totals);
+    }
     for (const { node, address, totals } of this.#sums) {
       if (this.#values.level(node) !== LANES) continue;
       for (const [side, total] of totals.entries()) {
@@ -100,6 +158,7 @@ export class GradientSums {
 
   /** After all loops. */
   atEnd(): void {
+    for (const [i, { address }] of this.#diagonals.entries()) this.#lines.distribute(i, address);
     for (const { node, address, totals } of this.#sums) {
       if (this.#values.level(node) !== 0) continue;
       for (const total of totals) this.#body.get(total);

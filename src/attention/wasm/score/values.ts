@@ -1,9 +1,9 @@
 import type { ExpressionGraph } from '../../score/graph.ts';
 import { type Body, I32, SIMD, V128 } from './assembler.ts';
-import { KEYS, LANES, laneSteps, levelsOf } from './plan.ts';
+import { DIAGONALS, KEYS, LANES, laneSteps, PAIRS, type Plan } from './plan.ts';
 
 /** The arguments that both functions of a module begin with; kernel/modifier.ts passes them. */
-export const ARGUMENT = { count: 2, key: 3, row: 4, head: 5, batch: 6, parameters: 7, gradients: 8 } as const;
+export const ARGUMENT = { count: 2, key: 3, row: 4, head: 5, batch: 6, parameters: 7, lines: 8, gradients: 9 } as const;
 
 /** Where a parameter's words lie in the block of parameters: its address, then its axes. Word 0 of the block is queryOffset. */
 export interface ParameterPlace {
@@ -62,18 +62,19 @@ export class Values {
   readonly #offsets: Sides[] = [];
   readonly #lane: number;
 
-  /** `live`: the nodes to compute. `lane` is a local: the first query of the two vectors. */
+  /** `live`: the nodes to compute, where `plan` says. `lane` is a local: the first query of the two vectors. */
   constructor(
     body: Body,
     graph: ExpressionGraph,
     live: readonly boolean[],
+    { levels }: Plan,
     places: ReadonlyMap<string, ParameterPlace>,
     lane: number,
   ) {
     this.#body = body;
     this.#graph = graph;
-    this.#levels = levelsOf(graph);
-    this.#laneSteps = laneSteps(graph, this.#levels);
+    this.#levels = levels;
+    this.#laneSteps = laneSteps(graph);
     this.#lane = lane;
     const used = new Set(
       graph.nodes.flatMap(({ parameter }, i) => (live[i] && parameter !== undefined ? [parameter] : [])),
@@ -86,27 +87,42 @@ export class Values {
     return this.#levels[node];
   }
 
-  /** Computes the live nodes of one level, and those parts of look-ups' indices. `score` pushes the scores of one side. */
-  emit(level: number, live: readonly boolean[], key: number, score: (side: number) => void): void {
+  /** Takes the value of a node from the stack, that of the second side last: emit() does not compute it. */
+  bind(node: number, sides: 1 | 2): void {
+    const locals = Array.from({ length: sides }, () => this.#body.local(V128));
+    for (const local of locals.toReversed()) this.#body.set(local);
+    this.#locals[node] = locals;
+  }
+
+  /**
+   * Computes the live nodes of one level, and those parts of look-ups' indices. `key` is a local, `score` pushes the scores of one
+   * side: what KEYS and PAIRS need.
+   */
+  emit(level: number, live: readonly boolean[], key?: number, score?: (side: number) => void): void {
     for (const [i, { kind, operands, parameter }] of this.#graph.nodes.entries()) {
       if (!live[i]) continue;
       if (parameter !== undefined) this.#indexTerms(i, level, parameter, operands);
-      if (this.#levels[i] !== level) continue;
-      if (kind === 'k') {
+      if (this.#levels[i] !== level || this.#locals[i] !== undefined) continue;
+      if (kind === 'k' && key !== undefined) {
         this.#locals[i] = [key];
         continue;
       }
       this.#locals[i] = this.#sides(level, (side) => {
-        if (kind === 'score') score(side);
+        if (kind === 'score') score?.(side);
         else if (parameter !== undefined) this.#lookUp(i, parameter, side);
         else this.#compute(i, side);
       });
     }
   }
 
+  /** Pushes a node's value; of a comparison its mask of bits. */
+  pushBits(node: number, side: number): void {
+    this.#body.get(this.#side(this.#locals[node], side));
+  }
+
   /** Pushes a node's value. */
   push(node: number, side: number): void {
-    this.#body.get(this.#side(this.#locals[node], side));
+    this.pushBits(node, side);
     if (COMPARISON[this.#graph.nodes[node].kind] === undefined) return;
     this.#body.floats(1, 1, 1, 1);
     this.#body.simd(SIMD.and);
@@ -122,7 +138,7 @@ export class Values {
     const { operands } = this.#graph.nodes[node];
     const last = operands[operands.length - 1];
     const before = operands.slice(0, -1);
-    if (before.every((operand) => (this.#levels[operand] & LANES) === 0)) return this.#laneSteps[last];
+    if (before.every((operand) => [0, KEYS].includes(this.#levels[operand]))) return this.#laneSteps[last];
     // Entries of different rows: far apart if the row steps evenly, perhaps the same if not.
     return before.some((operand) => Math.abs(this.#laneSteps[operand] ?? 0) >= 1)
       ? Number.POSITIVE_INFINITY
@@ -163,7 +179,7 @@ export class Values {
 
   #pushTruth(node: number, side: number): void {
     if (COMPARISON[this.#graph.nodes[node].kind] !== undefined) {
-      this.#body.get(this.#side(this.#locals[node], side));
+      this.pushBits(node, side);
       return;
     }
     this.push(node, side);
@@ -236,7 +252,9 @@ export class Values {
     const body = this.#body;
     const { limits, steps } = this.#parameterLocals(parameter);
     for (const [axis, operand] of operands.entries()) {
-      if (this.#levels[operand] !== level) continue;
+      const own = this.#levels[operand];
+      // A pair's look-up reads a distance from its line.
+      if ((own === DIAGONALS && this.#levels[node] !== DIAGONALS ? PAIRS : own) !== level) continue;
       const term = this.#sides(level, (side) => {
         this.push(operand, side);
         body.simd(SIMD.truncate);
@@ -281,7 +299,7 @@ export class Values {
       body.i32Add();
     };
     const level = this.#levels[node];
-    if ((level & LANES) === 0) {
+    if (level === 0 || level === KEYS) {
       first();
       body.simd(SIMD.loadSplat, 2, 0);
       return;
