@@ -12,6 +12,7 @@ const faces = [
   'src/checkpoint/index.ts',
   'src/text/index.ts',
   'src/model/index.ts',
+  'src/train/index.ts',
   'src/task/index.ts',
   'src/cli/main.ts',
   'src/cli/bench/peak-memory-process.ts',

@@ -49,3 +49,8 @@ export class DeviceError extends FarfieldError {
 export class DataError extends FarfieldError {
   override name = 'DataError';
 }
+
+/** A training that cannot go on: a loss that is not a number, a save that is not of this model. */
+export class TrainingError extends FarfieldError {
+  override name = 'TrainingError';
+}

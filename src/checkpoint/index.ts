@@ -5,6 +5,7 @@ export { type GgufCheckpoint, openGguf } from './gguf.ts';
 export type { GgufMetadata, GgufValue } from './gguf-metadata.ts';
 export { type QuantizedMatrix, toQuantizedMatrix } from './quantized-matrix.ts';
 export { openSafetensors, type SafetensorsCheckpoint } from './safetensors.ts';
+export { type TensorToWrite, writeSafetensors } from './safetensors-writer.ts';
 export { openSharded } from './sharded.ts';
 export type { QuantizedType, ScalarType, StorageType } from './storage-type.ts';
 export { readFloat32, toFloat32 } from './to-float32.ts';

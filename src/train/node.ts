@@ -1,0 +1,3 @@
+/** The parts of train/ that need Node. */
+export * from './data/node.ts';
+export { diskFolder } from './save/folder-node.ts';
