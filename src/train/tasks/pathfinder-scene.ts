@@ -51,6 +51,9 @@ const TURN = 5;
 /** Tries of a distractor's place before it is left out, as in the original. */
 const DISTRACTOR_TRIES = 5;
 
+/** Places that are tried for its first dash; the original lists all free ones. */
+const START_TRIES = 50;
+
 /**
  * Directions by degrees, made with sums and products only: unlike Math.cos, which may differ in the last bit between browsers, these are
  * the same everywhere.
@@ -135,8 +138,11 @@ function drawDistractor(
   dashes: number,
 ): Path | undefined {
   const { size, padding } = parameters;
-  const start = { x: between(random, padding, size), y: between(random, padding, size) };
-  const path = startPath(random, parameters, margin, paths, start);
+  let path: Path | undefined;
+  for (let tries = 0; tries < START_TRIES && path === undefined; tries++) {
+    const start = { x: between(random, padding, size), y: between(random, padding, size) };
+    path = startPath(random, parameters, margin, paths, start);
+  }
   if (path === undefined) return undefined;
   const all = [...paths, path];
   while (path.dashes.length < dashes) if (!extend(random, parameters, margin, all, path)) return undefined;
@@ -182,7 +188,7 @@ function extend(
  */
 function isFree(
   dash: Dash,
-  { size, padding, thickness }: PathfinderParameters,
+  { size, padding, thickness, dashLength }: PathfinderParameters,
   margin: number,
   paths: readonly Path[],
   own: Path | undefined,
@@ -191,15 +197,21 @@ function isFree(
     if (!(x >= padding && x <= size - padding && y >= padding && y <= size - padding)) return false;
   }
   const clearance = (2 * margin + thickness) ** 2;
+  const far = (2 * margin + thickness + 2 * dashLength) ** 2;
   return paths.every((path) => {
     const last = path === own ? path.dashes.length - 1 : path.dashes.length;
-    for (let i = 0; i < last; i++) if (squaredDistance(dash, path.dashes[i]) < clearance) return false;
+    for (let i = 0; i < last; i++) {
+      const other = path.dashes[i];
+      // No point of a dash is farther from its tail than its length.
+      if ((dash.tail.x - other.tail.x) ** 2 + (dash.tail.y - other.tail.y) ** 2 >= far) continue;
+      if (squaredDistance(dash, other) < clearance) return false;
+    }
     return true;
   });
 }
 
 /** Of two line segments. They are 0 apart where they cross, and else nearest at an end of one. */
-export function squaredDistance(a: Dash, b: Dash): number {
+function squaredDistance(a: Dash, b: Dash): number {
   if (cross(a, b)) return 0;
   return Math.min(
     squaredDistanceTo(a.tail, b),
