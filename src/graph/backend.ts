@@ -31,6 +31,8 @@ export interface DenseSession {
    * so keep the objects where the buffers stay the same.
    */
   run(feeds: Readonly<Record<string, HostTensor>>, fetches: Readonly<Record<string, HostTensor>>): Promise<void>;
+  /** Runs the graph and gives all its outputs in new tensors, for graphs whose shapes only the engine knows. */
+  compute(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>>;
   /** Frees the engine's memory. Safe to call twice. */
   release(): Promise<void>;
 }

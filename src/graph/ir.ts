@@ -18,9 +18,12 @@ export interface Graph {
    * layers between them again (graph/grad); running a graph does not heed them.
    */
   readonly boundaries?: readonly string[];
+  /** Versions of the operator sets by domain, in an imported graph. Default: those that the writer writes. */
+  readonly opsets?: ReadonlyMap<string, number>;
 }
 
-export type ElementType = 'float32' | 'int64' | 'int32' | 'uint8' | 'bool';
+/** Half precision is kept as its bits. The graphs that model/ builds use float32, int64, int32, uint8 and bool; ONNX files use them all. */
+export type ElementType = keyof ElementArrays;
 
 /** The typed array that holds elements of each type; bool is one byte per element. */
 export interface ElementArrays {
@@ -29,6 +32,14 @@ export interface ElementArrays {
   readonly int32: Int32Array;
   readonly uint8: Uint8Array;
   readonly bool: Uint8Array;
+  readonly float64: Float64Array;
+  readonly float16: Uint16Array;
+  readonly bfloat16: Uint16Array;
+  readonly int16: Int16Array;
+  readonly int8: Int8Array;
+  readonly uint64: BigUint64Array;
+  readonly uint32: Uint32Array;
+  readonly uint16: Uint16Array;
 }
 
 export type TensorData = ElementArrays[ElementType];
@@ -44,6 +55,8 @@ export interface Value {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: readonly Dimension[];
+  /** Whether `shape` is known: false only for values of imported graphs, whose `shape` is then empty. Default true. */
+  readonly ranked?: boolean;
 }
 
 /** A constant. `load` is called once per compiled segment that reads it, so weights pass through memory one segment at a time. */
@@ -59,17 +72,32 @@ export type Attribute =
   | { readonly type: 'float'; readonly value: number }
   | { readonly type: 'string'; readonly value: string }
   | { readonly type: 'ints'; readonly value: readonly number[] }
-  | { readonly type: 'floats'; readonly value: readonly number[] };
+  | { readonly type: 'floats'; readonly value: readonly number[] }
+  | { readonly type: 'strings'; readonly value: readonly string[] }
+  | { readonly type: 'tensor'; readonly value: ConstantTensor }
+  /** The body of a Loop; it may read values of the graph that the node stands in. */
+  | { readonly type: 'graph'; readonly value: Graph }
+  /** An AttributeProto of an imported file, as it is: one that has no form above. */
+  | { readonly type: 'encoded'; readonly value: Uint8Array };
+
+/** A tensor inside an attribute. */
+export interface ConstantTensor {
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
 
 export interface Node {
   readonly name: string;
-  /** '' is the standard domain. */
-  readonly domain: '' | 'com.microsoft' | 'farfield';
+  /** '' is the standard domain; the others that Farfield makes are 'com.microsoft' and 'farfield'. */
+  readonly domain: string;
   readonly operator: string;
   /** Names of values; '' where an optional input is absent. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  /** Values of this graph that its attributes' graphs read, beside its inputs. */
+  readonly captures?: readonly string[];
 }
 
 /**

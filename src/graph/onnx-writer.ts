@@ -1,8 +1,7 @@
 import { MemoryError } from '../errors.ts';
-import type { Attribute, ElementType, Graph, Initializer, Node, TensorData, Value } from './ir.ts';
-
-/** TensorProto.DataType (onnx.proto). */
-const DATA_TYPE: Readonly<Record<ElementType, number>> = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
+import { ONNX_TYPE } from './element-type.ts';
+import type { Attribute, ConstantTensor, Graph, Initializer, Node, TensorData, Value } from './ir.ts';
+import { Message } from './protobuf-message.ts';
 
 /** Protocol buffers cannot hold a message of 2 GiB or more (Protocol Buffers documentation, "Encoding"). */
 const MESSAGE_LIMIT = 2 ** 31 - 1;
@@ -10,61 +9,76 @@ const MESSAGE_LIMIT = 2 ** 31 - 1;
 const OPSET = 24;
 const IR_VERSION = 10;
 
-/**
- * A message being written: pieces that are joined once at the end, so that a weight is copied once, into the file.
- * Wire types: 0 varint, 2 length-delimited, 5 four bytes.
- */
-class Message {
-  readonly pieces: Uint8Array[] = [];
-  size = 0;
-
-  bytes(field: number, data: Uint8Array): this {
-    return this.#key(field, 2).#varint(data.byteLength).#piece(data);
-  }
-
-  text(field: number, text: string): this {
-    return this.bytes(field, new TextEncoder().encode(text));
-  }
-
-  message(field: number, inner: Message): this {
-    this.#key(field, 2).#varint(inner.size);
-    for (const piece of inner.pieces) this.pieces.push(piece);
-    this.size += inner.size;
-    return this;
-  }
-
-  integer(field: number, value: number): this {
-    return this.#key(field, 0).#varint(value);
-  }
-
-  float(field: number, value: number): this {
-    return this.#key(field, 5).#piece(new Uint8Array(Float32Array.of(value).buffer));
-  }
-
-  #key(field: number, wire: number): this {
-    return this.#varint(field * 8 + wire);
-  }
-
-  /** Base 128, low groups first; a negative number as its 64-bit two's complement. */
-  #varint(value: number): this {
-    const groups: number[] = [];
-    let rest = BigInt.asUintN(64, BigInt(value));
-    while (rest > 127n) {
-      groups.push(Number(rest & 127n) | 128);
-      rest >>= 7n;
-    }
-    groups.push(Number(rest));
-    return this.#piece(Uint8Array.from(groups));
-  }
-
-  #piece(data: Uint8Array): this {
-    this.pieces.push(data);
-    this.size += data.byteLength;
-    return this;
-  }
+/** Where an initializer's bytes lie, if not in the model: in a file beside it (ONNX documentation, "External Data"). */
+export interface ExternalPlace {
+  /** The file's name, beside the model. */
+  readonly location: string;
+  /** In bytes from its start. */
+  readonly offset: number;
+  readonly length: number;
 }
 
-function attribute(name: string, value: Attribute): Message {
+export interface WriteOptions {
+  /** Version of the standard operator set, for a graph that does not say its own. Default 24. */
+  readonly opset?: number;
+  /** Initializers by name that the model only points to. */
+  readonly external?: ReadonlyMap<string, ExternalPlace>;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Writes a graph as an ONNX ModelProto (onnx.proto, IR version 10), with every initializer inside that is not said to be external.
+ * Loads them one after the other. Throws MemoryError when the file would reach 2 GiB, before it is put together.
+ */
+export async function writeOnnx(graph: Graph, options: WriteOptions = {}): Promise<Uint8Array> {
+  const body = await graphMessage(graph, options);
+  const domains = new Map(graph.opsets ?? [['', options.opset ?? OPSET]]);
+  for (const { domain } of graph.nodes) if (!domains.has(domain)) domains.set(domain, domain === '' ? OPSET : 1);
+  const model = new Message().integer(1, IR_VERSION).text(2, 'farfield').message(7, body);
+  for (const [domain, version] of domains) {
+    model.message(8, new Message().text(1, domain).integer(2, version));
+  }
+  return model.join();
+}
+
+async function graphMessage(graph: Graph, options: WriteOptions): Promise<Message> {
+  const body = new Message();
+  for (const each of graph.nodes) body.message(1, await nodeMessage(each, options));
+  body.text(2, graph.name);
+  for (const initializer of graph.initializers) {
+    options.signal?.throwIfAborted();
+    body.message(5, await initializerMessage(initializer, options));
+    if (body.size > MESSAGE_LIMIT - 1024) {
+      throw new MemoryError(
+        `graph ${graph.name}: with initializer ${initializer.name} its ONNX file has ${body.size} bytes; ` +
+          'the format allows less than 2 GiB. Split the weight, quantize it, or write it to external data.',
+        body.size,
+        MESSAGE_LIMIT,
+      );
+    }
+  }
+  for (const input of graph.inputs) body.message(11, valueMessage(input));
+  for (const output of graph.outputs) body.message(12, valueMessage(output));
+  return body;
+}
+
+async function nodeMessage(node: Node, options: WriteOptions): Promise<Message> {
+  const message = new Message();
+  for (const input of node.inputs) message.text(1, input);
+  for (const output of node.outputs) message.text(2, output);
+  message.text(3, node.name).text(4, node.operator);
+  for (const [name, value] of Object.entries(node.attributes)) {
+    if (value.type === 'encoded') message.bytes(5, value.value);
+    else message.message(5, await attributeMessage(name, value, options));
+  }
+  return message.text(7, node.domain);
+}
+
+async function attributeMessage(
+  name: string,
+  value: Exclude<Attribute, { type: 'encoded' }>,
+  options: WriteOptions,
+): Promise<Message> {
   const message = new Message().text(1, name);
   switch (value.type) {
     case 'float':
@@ -73,86 +87,59 @@ function attribute(name: string, value: Attribute): Message {
       return message.integer(3, value.value).integer(20, 2);
     case 'string':
       return message.text(4, value.value).integer(20, 3);
+    case 'tensor':
+      return message.message(5, tensorMessage('', value.value)).integer(20, 4);
+    case 'graph':
+      return message.message(6, await graphMessage(value.value, options)).integer(20, 5);
     case 'floats':
       for (const x of value.value) message.float(7, x);
       return message.integer(20, 6);
     case 'ints':
       for (const x of value.value) message.integer(8, x);
       return message.integer(20, 7);
+    case 'strings':
+      for (const x of value.value) message.text(9, x);
+      return message.integer(20, 8);
   }
 }
 
-function node(node: Node): Message {
-  const message = new Message();
-  for (const input of node.inputs) message.text(1, input);
-  for (const output of node.outputs) message.text(2, output);
-  message.text(3, node.name).text(4, node.operator);
-  for (const [name, value] of Object.entries(node.attributes)) message.message(5, attribute(name, value));
-  return message.text(7, node.domain);
-}
-
-function valueInfo(value: Value): Message {
-  const shape = new Message();
-  for (const dimension of value.shape) {
-    shape.message(
-      1,
-      typeof dimension === 'number' ? new Message().integer(1, dimension) : new Message().text(2, dimension),
-    );
+function valueMessage(value: Value): Message {
+  const tensorType = new Message().integer(1, ONNX_TYPE[value.type]);
+  if (value.ranked !== false) {
+    const shape = new Message();
+    for (const dimension of value.shape) {
+      shape.message(
+        1,
+        typeof dimension === 'number' ? new Message().integer(1, dimension) : new Message().text(2, dimension),
+      );
+    }
+    tensorType.message(2, shape);
   }
-  const tensorType = new Message().integer(1, DATA_TYPE[value.type]).message(2, shape);
   return new Message().text(1, value.name).message(2, new Message().message(1, tensorType));
 }
 
+async function initializerMessage(initializer: Initializer, options: WriteOptions): Promise<Message> {
+  const { name, type, shape, load } = initializer;
+  const place = options.external?.get(name);
+  if (place === undefined) return tensorMessage(name, { type, shape, data: await load() });
+  const message = tensorHeader(name, { type, shape });
+  for (const [key, value] of Object.entries(place)) {
+    message.message(13, new Message().text(1, key).text(2, String(value)));
+  }
+  return message.integer(14, 1);
+}
+
 /** ONNX stores raw data in little-endian order, which is the order of every machine that runs JavaScript today. */
-function tensor(initializer: Initializer, data: TensorData): Message {
+function tensorMessage(name: string, tensor: ConstantTensor): Message {
+  return tensorHeader(name, tensor).bytes(9, bytesOf(tensor.data));
+}
+
+function tensorHeader(name: string, { type, shape }: Pick<ConstantTensor, 'type' | 'shape'>): Message {
   const message = new Message();
-  for (const dimension of initializer.shape) message.integer(1, dimension);
-  return message
-    .integer(2, DATA_TYPE[initializer.type])
-    .text(8, initializer.name)
-    .bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  for (const dimension of shape) message.integer(1, dimension);
+  return message.integer(2, ONNX_TYPE[type]).text(8, name);
 }
 
-export interface WriteOptions {
-  /** Version of the standard operator set. Default 24. */
-  readonly opset?: number;
-  readonly signal?: AbortSignal;
-}
-
-/**
- * Writes a graph as an ONNX ModelProto (onnx.proto, IR version 10), with every initializer inside. Loads them one after the
- * other. Throws MemoryError when the file would reach 2 GiB, before it is put together.
- */
-export async function writeOnnx(graph: Graph, options: WriteOptions = {}): Promise<Uint8Array> {
-  const body = new Message();
-  for (const each of graph.nodes) body.message(1, node(each));
-  body.text(2, graph.name);
-  for (const initializer of graph.initializers) {
-    options.signal?.throwIfAborted();
-    body.message(5, tensor(initializer, await initializer.load()));
-    if (body.size > MESSAGE_LIMIT - 1024) {
-      throw new MemoryError(
-        `graph ${graph.name}: with initializer ${initializer.name} its ONNX file has ${body.size} bytes; ` +
-          'the format allows less than 2 GiB. Split the weight, or quantize it.',
-        body.size,
-        MESSAGE_LIMIT,
-      );
-    }
-  }
-  for (const input of graph.inputs) body.message(11, valueInfo(input));
-  for (const output of graph.outputs) body.message(12, valueInfo(output));
-
-  const domains = new Map<string, number>([['', options.opset ?? OPSET]]);
-  for (const { domain } of graph.nodes) if (domain !== '') domains.set(domain, 1);
-  const model = new Message().integer(1, IR_VERSION).text(2, 'farfield').message(7, body);
-  for (const [domain, version] of domains) {
-    model.message(8, new Message().text(1, domain).integer(2, version));
-  }
-  const file = new Uint8Array(model.size);
-  let offset = 0;
-  for (const piece of model.pieces) {
-    file.set(piece, offset);
-    offset += piece.byteLength;
-  }
-  return file;
+export function bytesOf(data: TensorData): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -2,15 +2,18 @@ import { ArgumentError, DeviceError } from '../errors.ts';
 import type { CompileOptions, DenseBackend, DenseSession, HostTensor } from './backend.ts';
 import type { ElementType, Graph, TensorData } from './ir.ts';
 import { writeOnnx } from './onnx-writer.ts';
-import { createData, describeShape } from './tensor-data.ts';
+import { createData, describeShape, hostTensor } from './tensor-data.ts';
 
 /** What onnxruntime-node and onnxruntime-web have in common (the package onnxruntime-common), as far as it is used here. */
 export interface Runtime<Tensor extends RuntimeTensor, Options> {
   readonly InferenceSession: {
     create(model: Uint8Array, options: Options): Promise<RuntimeSession<Tensor>>;
   };
-  readonly Tensor: new (type: ElementType, data: TensorData, shape: readonly number[]) => Tensor;
+  readonly Tensor: new (type: RuntimeType, data: TensorData, shape: readonly number[]) => Tensor;
 }
+
+/** The runtimes take tensors of all types but this one, which only weights can have. */
+type RuntimeType = Exclude<ElementType, 'bfloat16'>;
 
 export interface RuntimeTensor {
   readonly data: unknown;
@@ -77,32 +80,31 @@ class OnnxRuntimeSession<Tensor extends RuntimeTensor> implements DenseSession {
   }
 
   async run(feeds: Readonly<Record<string, HostTensor>>, fetches: Readonly<Record<string, HostTensor>>): Promise<void> {
-    if (this.#released) throw new DeviceError(`graph ${this.#graph.name}: run() after release()`);
-    const inputs: Record<string, Tensor> = {};
-    for (const { name } of this.#graph.inputs) {
-      const feed = feeds[name];
-      if (feed === undefined) throw new ArgumentError(`graph ${this.#graph.name}: input ${name} is missing from feeds`);
-      inputs[name] = this.#mustCopy(feed) ? this.#copyOf(name, feed, true) : this.#convert(feed);
-    }
+    const inputs = this.#inputsOf(feeds);
     const outputs: Record<string, Tensor | null> = {};
     const { writesInPlace } = this.#behaviour;
     for (const [name, fetch] of Object.entries(fetches)) {
       if (!writesInPlace) outputs[name] = null;
       else outputs[name] = this.#mustCopy(fetch) ? this.#copyOf(name, fetch, false) : this.#convert(fetch);
     }
-    let results: Record<string, Tensor>;
-    try {
-      results = await this.#session.run(inputs, outputs);
-    } catch (error) {
-      const given = Object.entries(feeds).map(([name, feed]) => `${name} ${describeShape(feed.shape)}`);
-      throw new DeviceError(
-        `${this.#behaviour.name} failed in graph ${this.#graph.name} with ${given.join(', ')}: ${messageOf(error)}`,
-        { cause: error },
-      );
-    }
+    const results = await this.#execute(inputs, outputs);
     for (const [name, fetch] of Object.entries(fetches)) {
       if (!writesInPlace || this.#mustCopy(fetch)) copyInto(fetch, results[name], name);
     }
+  }
+
+  async compute(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>> {
+    const names = this.#graph.outputs.map((output) => output.name);
+    const results = await this.#execute(this.#inputsOf(feeds), Object.fromEntries(names.map((name) => [name, null])));
+    const tensors: Record<string, HostTensor> = {};
+    for (const { name, type } of this.#graph.outputs) {
+      const result = results[name];
+      if (result === undefined || !ArrayBuffer.isView(result.data)) {
+        throw new DeviceError(`output ${name}: the runtime gave no data`);
+      }
+      tensors[name] = hostTensor(type, arrayOf(type, result.data, name), result.dims);
+    }
+    return tensors;
   }
 
   async release(): Promise<void> {
@@ -112,6 +114,32 @@ class OnnxRuntimeSession<Tensor extends RuntimeTensor> implements DenseSession {
     await this.#session.release();
   }
 
+  #inputsOf(feeds: Readonly<Record<string, HostTensor>>): Record<string, Tensor> {
+    if (this.#released) throw new DeviceError(`graph ${this.#graph.name}: run() after release()`);
+    const inputs: Record<string, Tensor> = {};
+    for (const { name } of this.#graph.inputs) {
+      const feed = feeds[name];
+      if (feed === undefined) throw new ArgumentError(`graph ${this.#graph.name}: input ${name} is missing from feeds`);
+      inputs[name] = this.#mustCopy(feed) ? this.#copyOf(name, feed, true) : this.#convert(feed);
+    }
+    return inputs;
+  }
+
+  async #execute(
+    inputs: Record<string, Tensor>,
+    outputs: Record<string, Tensor | null>,
+  ): Promise<Record<string, Tensor>> {
+    try {
+      return await this.#session.run(inputs, outputs);
+    } catch (error) {
+      const given = Object.entries(inputs).map(([name, { dims }]) => `${name} ${describeShape(dims)}`);
+      throw new DeviceError(
+        `${this.#behaviour.name} failed in graph ${this.#graph.name} with ${given.join(', ')}: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
   #mustCopy(tensor: HostTensor): boolean {
     return !this.#behaviour.acceptsSharedMemory && isShared(tensor.data);
   }
@@ -119,7 +147,7 @@ class OnnxRuntimeSession<Tensor extends RuntimeTensor> implements DenseSession {
   #convert(tensor: HostTensor): Tensor {
     let converted = this.#converted.get(tensor);
     if (converted === undefined) {
-      converted = new this.#Tensor(tensor.type, tensor.data, tensor.shape);
+      converted = new this.#Tensor(runtimeType(tensor), tensor.data, tensor.shape);
       this.#converted.set(tensor, converted);
     }
     return converted;
@@ -133,8 +161,14 @@ class OnnxRuntimeSession<Tensor extends RuntimeTensor> implements DenseSession {
     }
     const part = copy.subarray(0, tensor.data.length);
     if (withContent) setData(part, tensor.data, name);
-    return new this.#Tensor(tensor.type, part, tensor.shape);
+    return new this.#Tensor(runtimeType(tensor), part, tensor.shape);
   }
+}
+
+function runtimeType({ type }: HostTensor): RuntimeType {
+  if (type === 'bfloat16')
+    throw new ArgumentError('ONNX Runtime takes no bfloat16 tensors in JavaScript; cast them in the graph');
+  return type;
 }
 
 function isShared(data: TensorData): boolean {
@@ -154,11 +188,18 @@ function copyInto(fetch: HostTensor, result: RuntimeTensor | undefined, name: st
 }
 
 function setData(target: TensorData, source: unknown, name: string): void {
-  if (target instanceof BigInt64Array && source instanceof BigInt64Array) target.set(source);
-  else if (target instanceof Float32Array && source instanceof Float32Array) target.set(source);
-  else if (target instanceof Int32Array && source instanceof Int32Array) target.set(source);
-  else if (target instanceof Uint8Array && source instanceof Uint8Array) target.set(source);
-  else throw new DeviceError(`value ${name}: expected ${target.constructor.name}`);
+  if (!ArrayBuffer.isView(source) || source.constructor !== target.constructor) {
+    throw new DeviceError(`value ${name}: expected ${target.constructor.name}`);
+  }
+  (target as { set(source: ArrayLike<unknown>): void }).set(source as unknown as ArrayLike<unknown>);
+}
+
+/** The runtime's array in the type that holds such elements here: float16 as bits, where the runtime has an array of numbers. */
+function arrayOf(type: ElementType, view: ArrayBufferView, name: string): TensorData {
+  const array = createData(type, 0);
+  if (view.constructor === array.constructor) return view as TensorData;
+  if (type !== 'float16') throw new DeviceError(`value ${name}: expected ${array.constructor.name}`);
+  return new Uint16Array(view.buffer, view.byteOffset, view.byteLength / 2);
 }
 
 function messageOf(error: unknown): string {

@@ -1,6 +1,7 @@
 import { ArgumentError } from '../errors.ts';
 import type { GraphBuilder } from './builder.ts';
 import { axisOf, broadcast, fixedSize, integers, mismatch, wantType } from './check.ts';
+import { ONNX_TYPE } from './element-type.ts';
 import type { Dimension, ElementType, Value } from './ir.ts';
 
 /**
@@ -272,9 +273,7 @@ export function logSoftmax(graph: GraphBuilder, x: Value, axis = -1, name?: stri
   return alongAxis('LogSoftmax', graph, x, axis, name);
 }
 
-const CAST_TO: Readonly<Record<ElementType, number>> = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
-
 export function cast(graph: GraphBuilder, x: Value, type: ElementType, name?: string): Value {
-  const attributes = { to: { type: 'int', value: CAST_TO[type] } } as const;
+  const attributes = { to: { type: 'int', value: ONNX_TYPE[type] } } as const;
   return graph.op1({ operator: 'Cast', inputs: [x], attributes, name }, type, x.shape);
 }

@@ -3,9 +3,9 @@ import type { AttentionNode, Graph, Node, Value } from './ir.ts';
 import { isSparseAttention, readSparseAttention } from './sparse-attention.ts';
 
 /** A step of a program: a dense graph for the backend, or an attention node. */
-export type Stage =
+export type Stage<Attention = AttentionNode> =
   | { readonly kind: 'dense'; readonly graph: Graph }
-  | { readonly kind: 'attention'; readonly node: AttentionNode };
+  | { readonly kind: 'attention'; readonly node: Attention };
 
 /** Operators that rename or reshape only: made again in each segment that reads them, which then shares their input. */
 const VIEWS = new Set(['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten']);
@@ -18,6 +18,15 @@ const VIEWS = new Set(['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten']
  * new segment begins too.
  */
 export function partition(graph: Graph, cuts: ReadonlySet<string> = new Set()): Stage[] {
+  return partitionBy(graph, readSparseAttention, cuts);
+}
+
+/** partition() with attention nodes as `read` gives them: its arguments are the graph, the node and its place among the others. */
+export function partitionBy<Attention>(
+  graph: Graph,
+  read: (graph: Graph, node: Node, index: number) => Attention,
+  cuts: ReadonlySet<string> = new Set(),
+): Stage<Attention>[] {
   const levels = levelsOf(graph, cuts);
   const last = Math.max(0, ...levels.values());
   const views = new Map<string, Node>();
@@ -27,20 +36,20 @@ export function partition(graph: Graph, cuts: ReadonlySet<string> = new Set()): 
   const levelOf = (node: Node) => levels.get(node) ?? 0;
   const attentionNodes = graph.nodes.filter(isSparseAttention).sort((a, b) => levelOf(a) - levelOf(b));
   const needed = new Set(graph.outputs.map((output) => output.name));
-  const stages: Stage[] = [];
+  const stages: Stage<Attention>[] = [];
   for (let level = last; level >= 0; level--) {
     const attention = attentionNodes.filter((node) => levelOf(node) === level);
-    for (const node of attention) for (const input of node.inputs) needed.add(input);
+    for (const node of attention) for (const input of readsOf(node)) needed.add(input);
     const members = new Set(graph.nodes.filter((node) => levelOf(node) === level && !isSparseAttention(node)));
     for (const node of members) {
-      for (const input of node.inputs) {
+      for (const input of readsOf(node)) {
         const view = views.get(input);
         // A set is iterated in the order of insertion, so the inputs of a view that is added here are visited too.
         if (view !== undefined && levelOf(view) < level) members.add(view);
       }
     }
     const dense = segment(graph, members, needed, `${graph.name}/${level}`);
-    const found = attention.map((node) => readSparseAttention(graph, node, attentionNodes.indexOf(node)));
+    const found = attention.map((node) => read(graph, node, attentionNodes.indexOf(node)));
     stages.unshift(
       ...(dense === undefined ? [] : [{ kind: 'dense', graph: dense } as const]),
       ...found.map((node) => ({ kind: 'attention', node }) as const),
@@ -56,8 +65,7 @@ function levelsOf(graph: Graph, cuts: ReadonlySet<string>): Map<Node, number> {
   for (const { name } of [...graph.inputs, ...graph.initializers]) ready.set(name, 0);
   for (const node of graph.nodes) {
     let level = 0;
-    for (const input of node.inputs) {
-      if (input === '') continue;
+    for (const input of readsOf(node)) {
       const at = ready.get(input);
       if (at === undefined) {
         throw new ArgumentError(`partition: ${node.operator} ${node.name} reads ${input} before a node has made it`);
@@ -82,7 +90,7 @@ function segment(graph: Graph, members: ReadonlySet<Node>, needed: Set<string>, 
   for (const node of graph.nodes.toReversed()) {
     if (!members.has(node) || !node.outputs.some((output) => needed.has(output) || read.has(output))) continue;
     nodes.unshift(node);
-    for (const input of node.inputs) if (input !== '') read.add(input);
+    for (const input of readsOf(node)) read.add(input);
   }
   if (nodes.length === 0) return undefined;
   const made = new Set(nodes.flatMap((node) => node.outputs).filter((output) => output !== ''));
@@ -93,7 +101,20 @@ function segment(graph: Graph, members: ReadonlySet<Node>, needed: Set<string>, 
   const inputs = [...read].filter((input) => !made.has(input) && !constants.has(input));
   for (const input of inputs) needed.add(input);
   const values = new Map([...read, ...made].map((each) => [each, valueNamed(graph, each)]));
-  return { name, inputs: inputs.map((input) => valueNamed(graph, input)), outputs, nodes, initializers, values };
+  return {
+    name,
+    inputs: inputs.map((input) => valueNamed(graph, input)),
+    outputs,
+    nodes,
+    initializers,
+    values,
+    ...(graph.opsets === undefined ? {} : { opsets: graph.opsets }),
+  };
+}
+
+/** The values that a node reads, in its inputs and in its attributes' graphs. */
+function readsOf({ inputs, captures = [] }: Node): string[] {
+  return [...inputs, ...captures].filter((name) => name !== '');
 }
 
 function valueNamed(graph: Graph, name: string): Value {

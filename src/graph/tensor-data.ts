@@ -8,6 +8,14 @@ const ARRAYS = {
   int32: Int32Array,
   uint8: Uint8Array,
   bool: Uint8Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint64: BigUint64Array,
+  uint32: Uint32Array,
+  uint16: Uint16Array,
 } as const;
 
 export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
@@ -16,6 +24,14 @@ export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
   int32: 4,
   uint8: 1,
   bool: 1,
+  float64: 8,
+  float16: 2,
+  bfloat16: 2,
+  int16: 2,
+  int8: 1,
+  uint64: 8,
+  uint32: 4,
+  uint16: 2,
 };
 
 /** The number of elements, or -1 where the array is of another type. */

@@ -1,0 +1,75 @@
+import { ArgumentError } from '../../errors.ts';
+import type { Pattern } from '../../pattern/pattern.ts';
+import type { Attribute, Graph, Node } from '../ir.ts';
+
+/**
+ * `farfield.SparseAttention` in an imported graph, whose tensors have a batch axis: q [B, H, N, D], k [B, G, M, D], v [B, G, M, E].
+ * The sizes are those of the tensors when it runs.
+ */
+export interface BatchAttentionNode {
+  readonly name: string;
+  /** Position among the graph's attention nodes: 0 is the first layer's. */
+  readonly index: number;
+  readonly pattern: Pattern;
+  /** Factor on q . k. */
+  readonly scale: number;
+  readonly softcap?: number;
+  /** Value names; keyMask is a bool [B, M] that is false for keys that nobody sees: padding. sinkLogits is [H]. */
+  readonly inputs: {
+    readonly q: string;
+    readonly k: string;
+    readonly v: string;
+    readonly sinkLogits?: string;
+    readonly keyMask?: string;
+  };
+  /** Value name, [B, H, N, E]. */
+  readonly output: string;
+}
+
+/** The attribute that tells such a node from one with rows. */
+const LAYOUT = 'layout';
+
+/** Makes the node. Inputs are names of values. */
+export function batchAttentionNode(node: Omit<BatchAttentionNode, 'index'>): Node {
+  const { q, k, v, sinkLogits = '', keyMask = '' } = node.inputs;
+  const inputs = [q, k, v, '', sinkLogits, keyMask];
+  while (inputs.at(-1) === '') inputs.pop();
+  const attributes: Record<string, Attribute> = {
+    [LAYOUT]: { type: 'string', value: 'BHND' },
+    pattern: { type: 'string', value: JSON.stringify(node.pattern) },
+    scale: { type: 'float', value: node.scale },
+    ...(node.softcap === undefined ? {} : { softcap: { type: 'float', value: node.softcap } }),
+  };
+  return {
+    name: node.name,
+    domain: 'farfield',
+    operator: 'SparseAttention',
+    inputs,
+    outputs: [node.output],
+    attributes,
+  };
+}
+
+export function isBatchAttention(node: Node): boolean {
+  return node.domain === 'farfield' && node.operator === 'SparseAttention' && node.attributes[LAYOUT] !== undefined;
+}
+
+/** Reads the node back. Throws ArgumentError where it is not well formed. */
+export function readBatchAttention(_: Graph, node: Node, index: number): BatchAttentionNode {
+  const fail = (why: string): never => {
+    throw new ArgumentError(`SparseAttention ${node.name}: ${why}`);
+  };
+  if (!isBatchAttention(node)) fail('it has rows and no batch axis; run it with compileProgram()');
+  const [q = fail('q is absent'), k = fail('k is absent'), v = fail('v is absent'), , sinkLogits, keyMask] =
+    node.inputs;
+  const { pattern, scale, softcap } = node.attributes;
+  return {
+    name: node.name,
+    index,
+    pattern: pattern?.type === 'string' ? (JSON.parse(pattern.value) as Pattern) : fail('attribute pattern is absent'),
+    scale: scale?.type === 'float' ? scale.value : fail('attribute scale is absent'),
+    ...(softcap?.type === 'float' ? { softcap: softcap.value } : {}),
+    inputs: { q, k, v, ...(sinkLogits ? { sinkLogits } : {}), ...(keyMask ? { keyMask } : {}) },
+    output: node.outputs[0] ?? fail('it has no output'),
+  };
+}
