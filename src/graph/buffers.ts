@@ -65,6 +65,11 @@ export class Buffers {
 
   release(): void {
     this.#giveBack();
+    for (const edge of this.#slotOf.keys()) edge.release();
+    for (const other of this.#others) {
+      other.data = createData(other.edge.value.type, 0);
+      other.edge.release();
+    }
     this.#rows = 0;
   }
 

@@ -45,6 +45,13 @@ export class Edge {
     this.#whole = tensor;
   }
 
+  /** Lets go of the memory. */
+  release(): void {
+    this.#data = undefined;
+    this.#whole = undefined;
+    this.#view = undefined;
+  }
+
   get data(): TensorData {
     if (this.#data === undefined) throw new ArgumentError(`value ${this.value.name} has not been computed`);
     return this.#data;

@@ -1,7 +1,10 @@
 export type { CompileOptions, DenseBackend, DenseSession, HostTensor } from './backend.ts';
 export { GraphBuilder, type OperatorSpecification } from './builder.ts';
 export { canConcatRows, concatQuantized, concatRows } from './concat-weights.ts';
+export * from './elementwise.ts';
 export { compileProgram } from './executor.ts';
+export * from './grad/index.ts';
+export { expandLike, gatherElements, padZeros, scatterAdd, shapeOf, zeros, zerosLike } from './indexing.ts';
 export * from './ir.ts';
 export { type LinearOptions, linear } from './linear.ts';
 export { addRmsNorm, layerNorm, type NormOptions, rmsNorm } from './normalization.ts';
@@ -20,5 +23,6 @@ export type {
   RunOptions,
 } from './program.ts';
 export type { DenseWeight, QuantizedData, QuantizedWeight, Weight } from './quantized-weight.ts';
+export { reduceMax, reduceMean, sumOver } from './reductions.ts';
 export { type RotaryOptions, rotary, rotaryRows } from './rotary.ts';
 export { type SparseAttentionOptions, sparseAttention } from './sparse-attention.ts';

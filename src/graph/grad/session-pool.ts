@@ -1,0 +1,104 @@
+import type { CompileOptions, DenseBackend, DenseSession, HostTensor } from '../backend.ts';
+import type { Graph, Initializer, Node, Value } from '../ir.ts';
+
+/** Initializers up to this many elements are compared by content; a larger one belongs to its own session. */
+const COMPARED = 4096;
+
+/** A compiled graph whose tensors come and go in the order of its inputs and outputs. */
+export interface PooledSession {
+  /** An output whose fetch is undefined is not given. */
+  run(feeds: readonly HostTensor[], fetches: readonly (HostTensor | undefined)[]): Promise<void>;
+}
+
+/**
+ * Sessions by structure: the layers of a model are the same graph with other weights, and where those are inputs one session
+ * serves all of them.
+ */
+export class SessionPool {
+  readonly #backend: DenseBackend;
+  readonly #sessions = new Map<string, DenseSession>();
+
+  constructor(backend: DenseBackend) {
+    this.#backend = backend;
+  }
+
+  /** How many sessions there are. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  async compile(graph: Graph, options: CompileOptions = {}): Promise<PooledSession> {
+    const plain = renamed(graph);
+    const key = await structureOf(plain, this.#sessions.size);
+    let session = this.#sessions.get(key);
+    if (session === undefined) {
+      session = await this.#backend.compile(plain, options);
+      this.#sessions.set(key, session);
+    }
+    const [inputs, outputs] = [plain.inputs, plain.outputs].map((values) => values.map((value) => value.name));
+    return new Pooled(session, inputs ?? [], outputs ?? []);
+  }
+
+  async release(): Promise<void> {
+    for (const session of this.#sessions.values()) await session.release();
+    this.#sessions.clear();
+  }
+}
+
+class Pooled implements PooledSession {
+  readonly #session: DenseSession;
+  readonly #inputs: readonly string[];
+  readonly #outputs: readonly string[];
+
+  constructor(session: DenseSession, inputs: readonly string[], outputs: readonly string[]) {
+    this.#session = session;
+    this.#inputs = inputs;
+    this.#outputs = outputs;
+  }
+
+  /** An output whose fetch is undefined is not given. */
+  run(feeds: readonly HostTensor[], fetches: readonly (HostTensor | undefined)[]): Promise<void> {
+    return this.#session.run(named(this.#inputs, feeds), named(this.#outputs, fetches));
+  }
+}
+
+function named(names: readonly string[], tensors: readonly (HostTensor | undefined)[]): Record<string, HostTensor> {
+  return Object.fromEntries(
+    tensors.flatMap((tensor, i) => (tensor === undefined ? [] : [[names[i] ?? '', tensor] as const])),
+  );
+}
+
+/** The graph with names by place: equal for graphs that differ in names alone. */
+function renamed(graph: Graph): Graph {
+  const names = new Map<string, string>([['', '']]);
+  const short = (name: string): string => {
+    const known = names.get(name) ?? `v${names.size}`;
+    names.set(name, known);
+    return known;
+  };
+  const value = (each: Value): Value => ({ ...each, name: short(each.name) });
+  const inputs = graph.inputs.map(value);
+  const initializers = graph.initializers.map((each): Initializer => ({ ...each, name: short(each.name) }));
+  const nodes = graph.nodes.map(
+    (node, i): Node => ({
+      ...node,
+      name: `n${i}`,
+      inputs: node.inputs.map(short),
+      outputs: node.outputs.map(short),
+    }),
+  );
+  const outputs = graph.outputs.map(value);
+  const values = new Map([...graph.values.values()].map((each) => [short(each.name), value(each)]));
+  return { name: graph.name, inputs, outputs, initializers, nodes, values };
+}
+
+async function structureOf(graph: Graph, unique: number): Promise<string> {
+  const { inputs, outputs, nodes, initializers } = graph;
+  const constants = await Promise.all(
+    initializers.map(async ({ name, type, shape, load }) => {
+      const isLarge = shape.reduce((product, d) => product * d, 1) > COMPARED;
+      return [name, type, shape, isLarge ? `own of ${unique}` : Array.from(await load(), String)];
+    }),
+  );
+  return JSON.stringify([inputs, outputs, nodes, constants]);
+}

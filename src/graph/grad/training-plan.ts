@@ -1,0 +1,384 @@
+import { ArgumentError } from '../../errors.ts';
+import type { Lifetime } from '../buffers.ts';
+import { Edge } from '../edge.ts';
+import type { AttentionNode, Graph, Value } from '../ir.ts';
+import { gradientOf, partOf } from './differentiate.ts';
+import type { PooledSession } from './session-pool.ts';
+import type { Checkpoint, DenseStage, TrainingStage } from './training-stages.ts';
+
+/** Where a session's input comes from: rows of a value, or a parameter by its number. */
+export type Source = { readonly edge: Edge } | { readonly parameter: number };
+
+/** Where an output goes to: rows of a value, a parameter's gradient (added), or nowhere. */
+export type Target = { readonly edge: Edge } | { readonly gradientOf: number } | undefined;
+
+/** The state of an attention node between its forward and its backward pass, e.g. its log-sum-exps. */
+export interface AttentionState {
+  value: unknown;
+}
+
+export type Operation =
+  | {
+      readonly kind: 'dense';
+      readonly session: PooledSession;
+      readonly rowChunk: number;
+      readonly sources: readonly Source[];
+      readonly targets: readonly Target[];
+      /** Values of the outputs that are parameters' gradients, in the order of the targets. */
+      readonly gradientValues: readonly Value[];
+    }
+  | {
+      readonly kind: 'attention';
+      readonly node: AttentionNode;
+      readonly rows: AttentionEdges;
+      /** Undefined where no backward pass follows. */
+      readonly state: AttentionState | undefined;
+    }
+  | {
+      readonly kind: 'attention backward';
+      readonly node: AttentionNode;
+      readonly rows: AttentionEdges;
+      readonly state: AttentionState;
+      readonly gradOutput: Edge;
+      /** For q, k and v: where the gradient goes, and what is known of it before. */
+      readonly gradients: readonly { readonly into: Edge; readonly part: Edge | undefined }[];
+    };
+
+export interface AttentionEdges {
+  readonly q: Edge;
+  readonly k: Edge;
+  readonly v: Edge;
+  readonly output: Edge;
+  /** Number of the parameter. */
+  readonly sinkLogits: number | undefined;
+}
+
+/** A stage with its sessions. */
+export interface CompiledStage {
+  readonly stage: TrainingStage;
+  readonly forward: PooledSession | undefined;
+  readonly backward: PooledSession | undefined;
+}
+
+export interface Plan {
+  readonly operations: readonly Operation[];
+  /** Values that the caller feeds, and gradients of outputs, by name. */
+  readonly feeds: ReadonlyMap<string, Edge>;
+  readonly outputGradients: ReadonlyMap<string, Edge>;
+  readonly outputs: ReadonlyMap<string, Edge>;
+  readonly inputGradients: ReadonlyMap<string, Edge>;
+  readonly lifetimes: readonly Lifetime[];
+  /** Edges that attention reads or writes. */
+  readonly attention: ReadonlySet<Edge>;
+}
+
+/** Floats of the widest value of a segment that exist at a time. */
+const CHUNK_FLOATS = 2 ** 23;
+const MOST_ROWS = 1024;
+const LEAST_ROWS = 16;
+
+export interface PlanOptions {
+  readonly graph: Graph;
+  readonly stages: readonly CompiledStage[];
+  readonly parameters: readonly Value[];
+  readonly checkpoint: Checkpoint;
+  /** Row inputs whose gradients are wanted. */
+  readonly inputs: readonly string[];
+}
+
+/** The forward pass alone. */
+export function planForward(options: PlanOptions): Plan {
+  const planner = new Planner(options);
+  planner.forward(options.stages, planner.values, { isStep: false, isLast: false });
+  return planner.finish();
+}
+
+/**
+ * A training step: forward, then for each group of layers from the last to the first, its forward pass again where only its inputs
+ * were kept (all but the last group, whose values are still there), and its backward pass (Chen et al., "Training Deep Nets with
+ * Sublinear Memory Cost", section 3).
+ */
+export function planStep(options: PlanOptions): Plan {
+  const { stages, checkpoint } = options;
+  const planner = new Planner(options);
+  const keepsAll = checkpoint === 'none' || checkpoint === 'attention';
+  const each = checkpoint === 'layer' ? 1 : keepsAll ? Number.POSITIVE_INFINITY : (checkpoint as number);
+  const groups = new Map<number, CompiledStage[]>();
+  for (const stage of stages) {
+    const group = Math.floor(stage.stage.layer / each);
+    groups.set(group, [...(groups.get(group) ?? []), stage]);
+  }
+  const inOrder = [...groups.values()];
+  for (const [i, group] of inOrder.entries()) {
+    planner.forward(group, planner.values, { isStep: true, isLast: i === inOrder.length - 1 });
+  }
+  for (const [i, group] of [...inOrder.entries()].toReversed()) {
+    let values = planner.values;
+    if (i < inOrder.length - 1) {
+      values = new Map(values);
+      planner.again(group, values);
+    }
+    for (const stage of group.toReversed()) planner.backward(stage, values);
+  }
+  return planner.finish();
+}
+
+class Planner {
+  readonly #options: PlanOptions;
+  readonly #operations: Operation[] = [];
+  readonly #states = new Map<Edge, AttentionState>();
+  readonly #gradients = new Map<string, Edge>();
+  readonly #outputGradients = new Map<string, Edge>();
+  readonly #numbers: ReadonlyMap<string, number>;
+  /** By name: the values of the forward pass. */
+  readonly values = new Map<string, Edge>();
+
+  constructor(options: PlanOptions) {
+    this.#options = options;
+    this.#numbers = new Map(options.parameters.map((value, i) => [value.name, i]));
+    for (const value of options.graph.inputs) {
+      if (!this.#numbers.has(value.name)) this.values.set(value.name, new Edge(value));
+    }
+  }
+
+  /**
+   * Adds the forward pass of some stages. In a training step the fused stage's is a part of its backward pass; `isLast`: the
+   * backward pass of these stages reads these very values.
+   */
+  forward(
+    stages: readonly CompiledStage[],
+    values: Map<string, Edge>,
+    { isStep, isLast }: { readonly isStep: boolean; readonly isLast: boolean },
+  ): void {
+    for (const compiled of stages) {
+      const { stage } = compiled;
+      if (stage.kind === 'dense') {
+        const stored = new Set(stage.stored);
+        for (const value of stage.forward.outputs) {
+          if (isStep || !stored.has(value.name)) values.set(value.name, new Edge(value));
+        }
+        if (!(isStep && stage.isFused)) this.#dense(compiled.forward, stage.forward, values);
+      } else {
+        const output = this.#options.graph.values.get(stage.node.output);
+        if (output === undefined) throw new ArgumentError(`the graph has no value ${stage.node.output}`);
+        values.set(output.name, new Edge(output));
+        const rows = this.#attentionEdges(stage.node, values);
+        const state: AttentionState | undefined = isLast ? { value: undefined } : undefined;
+        if (state !== undefined) this.#states.set(rows.output, state);
+        this.#operations.push({ kind: 'attention', node: stage.node, rows, state });
+      }
+    }
+  }
+
+  /** Adds the forward pass of a group again, as far as its backward pass reads it, into new values. */
+  again(group: readonly CompiledStage[], values: Map<string, Edge>): void {
+    const read = new Set(group.flatMap(({ stage }) => readsOfBackward(stage)));
+    const needed: CompiledStage[] = [];
+    for (const compiled of group.toReversed()) {
+      const { stage } = compiled;
+      const makes = stage.kind === 'dense' ? stage.forward.outputs.map((value) => value.name) : [stage.node.output];
+      if (!makes.some((name) => read.has(name))) continue;
+      needed.unshift(compiled);
+      const reads =
+        stage.kind === 'dense' ? stage.forward.inputs.map((value) => value.name) : attentionInputs(stage.node);
+      for (const name of reads) read.add(name);
+    }
+    this.forward(needed, values, { isStep: true, isLast: true });
+  }
+
+  backward({ stage, backward }: CompiledStage, values: ReadonlyMap<string, Edge>): void {
+    if (stage.kind === 'attention') {
+      if (stage.hasBackward) this.#attentionBackward(stage.node, values);
+    } else if (stage.backward !== undefined && backward !== undefined) this.#denseBackward(stage, backward, values);
+  }
+
+  finish(): Plan {
+    const { graph, inputs } = this.#options;
+    const named = (names: readonly string[], edges: ReadonlyMap<string, Edge>) =>
+      new Map(
+        names.flatMap((name) => {
+          const edge = edges.get(name);
+          return edge === undefined ? [] : [[name, edge] as const];
+        }),
+      );
+    const feeds = named(
+      graph.inputs.map((value) => value.name),
+      this.values,
+    );
+    const outputs = named(
+      graph.outputs.map((value) => value.name),
+      this.values,
+    );
+    const inputGradients = named(inputs, this.#gradients);
+    const external = new Set([...feeds.values(), ...this.#outputGradients.values()]);
+    const kept = new Set([...outputs.values(), ...inputGradients.values()]);
+    return {
+      operations: this.#operations,
+      feeds,
+      outputGradients: this.#outputGradients,
+      outputs,
+      inputGradients,
+      lifetimes: lifetimesOf(this.#operations, external, kept),
+      attention: new Set(
+        this.#operations.flatMap((operation) => (operation.kind === 'dense' ? [] : edgesOf(operation).all)),
+      ),
+    };
+  }
+
+  #dense(session: PooledSession | undefined, graph: Graph, values: ReadonlyMap<string, Edge>): void {
+    if (session === undefined) throw new ArgumentError(`graph ${graph.name} is not compiled`);
+    this.#operations.push({
+      kind: 'dense',
+      session,
+      rowChunk: rowChunkOf(graph),
+      sources: graph.inputs.map(({ name }) => this.#source(name, values)),
+      targets: graph.outputs.map(({ name }) => {
+        const edge = values.get(name);
+        return edge === undefined ? undefined : { edge };
+      }),
+      gradientValues: [],
+    });
+  }
+
+  #denseBackward(stage: DenseStage, session: PooledSession, values: ReadonlyMap<string, Edge>): void {
+    const graph = stage.backward;
+    if (graph === undefined) return;
+    const upstream = new Map([
+      ...stage.forward.outputs.map((value) => [gradientOf(value.name), value.name] as const),
+      ...stage.forward.inputs.map((value) => [partOf(value.name), value.name] as const),
+    ]);
+    const sources = graph.inputs.map(({ name }): Source => {
+      const of = upstream.get(name);
+      return of === undefined ? this.#source(name, values) : { edge: this.#gradient(of) };
+    });
+    const owners = new Map(stage.forward.inputs.map(({ name }) => [gradientOf(name), name]));
+    const gradientValues: Value[] = [];
+    const targets = graph.outputs.map((value): Target => {
+      const owner = owners.get(value.name);
+      if (owner === undefined) {
+        const edge = values.get(value.name);
+        return edge === undefined ? undefined : { edge };
+      }
+      const parameter = this.#numbers.get(owner);
+      if (parameter !== undefined) {
+        gradientValues.push(value);
+        return { gradientOf: parameter };
+      }
+      const edge = new Edge(value);
+      this.#gradients.set(owner, edge);
+      return { edge };
+    });
+    this.#operations.push({ kind: 'dense', session, rowChunk: rowChunkOf(graph), sources, targets, gradientValues });
+  }
+
+  #attentionBackward(node: AttentionNode, values: ReadonlyMap<string, Edge>): void {
+    const rows = this.#attentionEdges(node, values);
+    const state = this.#states.get(rows.output);
+    if (state === undefined) throw new ArgumentError(`attention ${node.name}: no forward pass`);
+    const gradOutput = this.#gradient(node.output);
+    const gradients = [rows.q, rows.k, rows.v].map(({ value }) => {
+      const part = this.#gradients.get(value.name);
+      const into = new Edge({ ...value, name: gradientOf(value.name) });
+      this.#gradients.set(value.name, into);
+      return { into, part };
+    });
+    this.#operations.push({ kind: 'attention backward', node, rows, state, gradOutput, gradients });
+  }
+
+  /** The gradient so far; that of an output of the graph, which the caller gives, where nothing has been added. */
+  #gradient(name: string): Edge {
+    const known = this.#gradients.get(name);
+    if (known !== undefined) return known;
+    const value = this.#options.graph.values.get(name);
+    if (value === undefined) throw new ArgumentError(`the graph has no value ${name}`);
+    const edge = new Edge({ ...value, name: gradientOf(name) });
+    this.#gradients.set(name, edge);
+    if (this.#options.graph.outputs.some((output) => output.name === name)) this.#outputGradients.set(name, edge);
+    return edge;
+  }
+
+  #attentionEdges(node: AttentionNode, values: ReadonlyMap<string, Edge>): AttentionEdges {
+    const edge = (name: string): Edge => {
+      const found = values.get(name);
+      if (found === undefined) throw new ArgumentError(`attention ${node.name}: ${name} must have rows`);
+      return found;
+    };
+    const { q, k, v, sinkLogits } = node.inputs;
+    const number = sinkLogits === undefined ? undefined : this.#numbers.get(sinkLogits);
+    if (sinkLogits !== undefined && number === undefined) {
+      throw new ArgumentError(`attention ${node.name}: sink logits must be an input of the graph to be trained`);
+    }
+    return { q: edge(q), k: edge(k), v: edge(v), output: edge(node.output), sinkLogits: number };
+  }
+
+  #source(name: string, values: ReadonlyMap<string, Edge>): Source {
+    const parameter = this.#numbers.get(name);
+    if (parameter !== undefined) return { parameter };
+    const edge = values.get(name);
+    if (edge === undefined) throw new ArgumentError(`value ${name} has not been computed`);
+    return { edge };
+  }
+}
+
+function attentionInputs(node: AttentionNode): string[] {
+  const { q, k, v } = node.inputs;
+  return [q, k, v];
+}
+
+/** Values of the forward pass that a stage's backward pass reads. */
+function readsOfBackward(stage: TrainingStage): string[] {
+  if (stage.kind === 'attention') return stage.hasBackward ? [...attentionInputs(stage.node), stage.node.output] : [];
+  return stage.backward?.inputs.map((value) => value.name) ?? [];
+}
+
+/** Rows for which a segment's widest value stays within CHUNK_FLOATS. */
+function rowChunkOf(graph: Graph): number {
+  let widest = 1;
+  for (const { shape } of graph.values.values()) {
+    if (!shape.some((d) => typeof d === 'string')) continue;
+    widest = Math.max(
+      widest,
+      shape.reduce<number>((product, d) => (typeof d === 'number' ? product * d : product), 1),
+    );
+  }
+  return Math.min(MOST_ROWS, Math.max(LEAST_ROWS, Math.floor(CHUNK_FLOATS / widest)));
+}
+
+function edgesOf(operation: Operation): { reads: Edge[]; writes: Edge[]; all: Edge[] } {
+  const reads: Edge[] = [];
+  const writes: Edge[] = [];
+  if (operation.kind === 'dense') {
+    for (const source of operation.sources) if ('edge' in source) reads.push(source.edge);
+    for (const target of operation.targets) if (target !== undefined && 'edge' in target) writes.push(target.edge);
+  } else {
+    const { q, k, v, output } = operation.rows;
+    reads.push(q, k, v);
+    if (operation.kind === 'attention') writes.push(output);
+    else {
+      reads.push(output, operation.gradOutput);
+      for (const { into, part } of operation.gradients) {
+        writes.push(into);
+        if (part !== undefined) reads.push(part);
+      }
+    }
+  }
+  return { reads, writes, all: [...reads, ...writes] };
+}
+
+/** From the operation that makes a value to the last one that reads it; kept ones to the end. */
+function lifetimesOf(
+  operations: readonly Operation[],
+  external: ReadonlySet<Edge>,
+  kept: ReadonlySet<Edge>,
+): Lifetime[] {
+  const lives = new Map<Edge, { first: number; last: number }>();
+  for (const [index, operation] of operations.entries()) {
+    for (const edge of edgesOf(operation).all) {
+      if (external.has(edge)) continue;
+      const life = lives.get(edge) ?? { first: index, last: index };
+      life.last = kept.has(edge) ? operations.length : index;
+      lives.set(edge, life);
+    }
+  }
+  return [...lives].map(([edge, life]) => ({ edge, ...life }));
+}

@@ -1,0 +1,393 @@
+import { ArgumentError, DeviceError, MemoryError } from '../../errors.ts';
+import type { DenseBackend, HostTensor } from '../backend.ts';
+import { Buffers } from '../buffers.ts';
+import type { Edge } from '../edge.ts';
+import { type Graph, ROWS, type TensorData, type Value } from '../ir.ts';
+import type { ProgramOutputs } from '../program.ts';
+import { checkFeeds } from '../row-checks.ts';
+import { describeShape } from '../tensor-data.ts';
+import type { AttentionPass } from './attention-pass.ts';
+import { SessionPool } from './session-pool.ts';
+import { type CompiledStage, type Operation, type Plan, planForward, planStep } from './training-plan.ts';
+import { type Checkpoint, parametersOf, trainingStages } from './training-stages.ts';
+
+export interface CompileTrainingOptions {
+  /**
+   * What is kept of the forward pass for the backward pass. 'none' (no checkpointing): every value that a gradient needs. 'attention': what goes
+   * into and out of the attention nodes; the rest is computed again. 'layer' (default), or a number k: the inputs of every layer or of
+   * every k layers, as Graph.boundaries mark them; the layers themselves, attention included, are computed again.
+   */
+  readonly checkpoint?: Checkpoint;
+  /** Outputs whose gradients come in. Default: all. */
+  readonly outputs?: readonly string[];
+  /** Row inputs whose gradients are wanted beside those of the parameters. Default none. */
+  readonly inputs?: readonly string[];
+  /** Gives buffers for what attention reads and writes, e.g. in the kernels' shared memory; the rest lies in ordinary arrays. */
+  readonly allocate?: (floats: number) => Float32Array;
+  readonly free?: (buffer: Float32Array) => void;
+  /** After each stage that has been compiled. */
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface PassOptions {
+  /** Every row input, with all rows, by name. */
+  readonly feeds: Readonly<Record<string, HostTensor>>;
+  /** In the order of TrainingProgram.parameters. An array that is given again is read again, so it may have changed. */
+  readonly parameters: readonly Float32Array[];
+  readonly attention: AttentionPass;
+  readonly signal?: AbortSignal;
+}
+
+export interface StepPassOptions extends PassOptions {
+  /** The gradients of the outputs, by name; all rows. */
+  readonly outputGradients: Readonly<Record<string, HostTensor>>;
+  /** To which the gradients of the parameters are added, in the order of the parameters. */
+  readonly gradients: readonly Float32Array[];
+}
+
+/** A model that can be trained, compiled. Runs must not overlap; what they give is valid until the next one. */
+export interface TrainingProgram {
+  /** The float inputs without rows. */
+  readonly parameters: readonly Value[];
+  /** Floats that a step keeps for each row between its operations. */
+  readonly floatsPerRow: number;
+  /** Compiled sessions; layers of one structure share theirs. */
+  readonly sessions: number;
+  forward(options: PassOptions): Promise<ProgramOutputs>;
+  /** Forward and backward. Sums over rows are in a fixed order, whatever the number of threads. */
+  step(options: StepPassOptions): Promise<{
+    readonly outputs: ProgramOutputs;
+    /** By name, for the inputs that the program was compiled with. */
+    readonly inputGradients: ProgramOutputs;
+  }>;
+  release(): Promise<void>;
+}
+
+/**
+ * Compiles a graph for training: cuts it at attention nodes and layer boundaries, differentiates every segment, and lays out the
+ * buffers of a step. Segments run in chunks of rows, forward and backward, so their wide values never exist at full length
+ * (but for checkpoint 'none'). Throws ArgumentError for an operator without a gradient and for values that mix rows outside
+ * attention, and DeviceError where the backend refuses a segment.
+ */
+export async function compileTraining(
+  graph: Graph,
+  backend: DenseBackend,
+  options: CompileTrainingOptions = {},
+): Promise<TrainingProgram> {
+  const { checkpoint = 'layer', inputs = [], outputs = graph.outputs.map((value) => value.name), signal } = options;
+  if (typeof checkpoint === 'number' && !(Number.isInteger(checkpoint) && checkpoint > 0)) {
+    throw new ArgumentError(`checkpoint must be 'none', 'attention', 'layer' or a positive integer, got ${checkpoint}`);
+  }
+  const parameters = parametersOf(graph);
+  for (const { name, shape } of parameters) {
+    if (shape.some((d) => typeof d === 'string')) {
+      throw new ArgumentError(`parameter ${name} must have a known shape, it is ${describeShape(shape)}`);
+    }
+  }
+  const stages = await trainingStages(graph, { checkpoint, outputs, inputs });
+  const pool = new SessionPool(backend);
+  try {
+    const compiled: CompiledStage[] = [];
+    for (const stage of stages) {
+      signal?.throwIfAborted();
+      const compile = (segment: Graph) => pool.compile(segment, { signal });
+      if (stage.kind === 'attention') compiled.push({ stage, forward: undefined, backward: undefined });
+      else {
+        const forward = await compile(stage.forward);
+        compiled.push({ stage, forward, backward: stage.backward && (await compile(stage.backward)) });
+      }
+      options.onProgress?.(compiled.length, stages.length);
+    }
+    const layout = { graph, stages: compiled, parameters, checkpoint, inputs };
+    return new CompiledTraining(graph, parameters, pool, planForward(layout), planStep(layout), options);
+  } catch (error) {
+    await pool.release();
+    throw error;
+  }
+}
+
+/** A plan and the memory that it runs in. */
+class Layout {
+  readonly plan: Plan;
+  readonly #buffers: readonly Buffers[];
+
+  constructor(plan: Plan, { allocate, free }: CompileTrainingOptions) {
+    this.plan = plan;
+    const plain = (floats: number) => new Float32Array(floats);
+    const own = new WeakSet<Float32Array>();
+    /** Where the kernels' memory is full the buffer is an ordinary array, which attention copies. */
+    const shared = (floats: number): Float32Array => {
+      try {
+        const buffer = allocate === undefined ? plain(floats) : allocate(floats);
+        own.add(buffer);
+        return buffer;
+      } catch (error) {
+        if (error instanceof MemoryError) return plain(floats);
+        throw error;
+      }
+    };
+    const { lifetimes, attention } = plan;
+    this.#buffers = [
+      new Buffers(
+        lifetimes.filter(({ edge }) => attention.has(edge)),
+        shared,
+        (buffer) => own.delete(buffer) && free?.(buffer),
+      ),
+      new Buffers(
+        lifetimes.filter(({ edge }) => !attention.has(edge)),
+        plain,
+      ),
+    ];
+  }
+
+  get floatsPerRow(): number {
+    return this.#buffers.reduce((sum, buffers) => sum + buffers.floatsPerRow, 0);
+  }
+
+  bind(rows: number): void {
+    for (const buffers of this.#buffers) buffers.bind(rows);
+  }
+
+  release(): void {
+    for (const buffers of this.#buffers) buffers.release();
+  }
+}
+
+class CompiledTraining implements TrainingProgram {
+  readonly parameters: readonly Value[];
+  readonly #graph: Graph;
+  readonly #pool: SessionPool;
+  readonly #forward: Layout;
+  readonly #step: Layout;
+  readonly #weights: (HostTensor | undefined)[];
+  #scratch = new Float32Array(0);
+  /** The tensors of parameters' gradients of a segment, in the scratch memory. */
+  readonly #partial = new Map<Operation, readonly HostTensor[]>();
+  #state: 'idle' | 'running' | 'released' = 'idle';
+
+  constructor(
+    graph: Graph,
+    parameters: readonly Value[],
+    pool: SessionPool,
+    forward: Plan,
+    step: Plan,
+    options: CompileTrainingOptions,
+  ) {
+    this.#graph = graph;
+    this.parameters = parameters;
+    this.#pool = pool;
+    this.#forward = new Layout(forward, options);
+    this.#step = new Layout(step, options);
+    this.#weights = parameters.map(() => undefined);
+  }
+
+  get floatsPerRow(): number {
+    return this.#step.floatsPerRow;
+  }
+
+  get sessions(): number {
+    return this.#pool.size;
+  }
+
+  async forward(options: PassOptions): Promise<ProgramOutputs> {
+    return this.#exclusively(async () => {
+      this.#step.release();
+      const rows = this.#bind(this.#forward, options);
+      for (const operation of this.#forward.plan.operations) await this.#run(operation, rows, options, []);
+      return tensorsOf(this.#forward.plan.outputs, rows);
+    });
+  }
+
+  async step(options: StepPassOptions) {
+    return this.#exclusively(async () => {
+      this.#forward.release();
+      const { gradients, outputGradients } = options;
+      for (const [i, { name, shape }] of this.parameters.entries())
+        checkData(`gradients[${i}]`, name, shape, gradients[i]);
+      const rows = this.#bind(this.#step, options);
+      const { plan } = this.#step;
+      for (const [name, edge] of plan.outputGradients) {
+        const wanted = edge.value.shape.map((d) => (d === ROWS ? rows : d));
+        const given = outputGradients[name];
+        if (given?.type !== 'float32' || given.shape.join() !== wanted.join()) {
+          throw new ArgumentError(`outputGradients.${name} must be float32 ${describeShape(wanted)}`);
+        }
+        edge.bindTensor(given);
+      }
+      for (const operation of plan.operations) await this.#run(operation, rows, options, gradients);
+      return { outputs: tensorsOf(plan.outputs, rows), inputGradients: tensorsOf(plan.inputGradients, rows) };
+    });
+  }
+
+  async release(): Promise<void> {
+    if (this.#state === 'running') throw new DeviceError(`program ${this.#graph.name}: release() during a run`);
+    this.#state = 'released';
+    this.#forward.release();
+    this.#step.release();
+    await this.#pool.release();
+  }
+
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#state !== 'idle') {
+      throw new DeviceError(
+        this.#state === 'running'
+          ? `program ${this.#graph.name}: a run is under way; wait for it`
+          : `program ${this.#graph.name}: run after release()`,
+      );
+    }
+    this.#state = 'running';
+    try {
+      return await work();
+    } finally {
+      this.#state = 'idle';
+    }
+  }
+
+  /** Checks what is fed and binds it; gives the number of rows. */
+  #bind(layout: Layout, { feeds, parameters }: PassOptions): number {
+    const rowInputs = this.#graph.inputs.filter((value) => layout.plan.feeds.has(value.name));
+    const rows = checkFeeds({ ...this.#graph, inputs: rowInputs }, feeds);
+    for (const [i, { name, shape }] of this.parameters.entries()) {
+      const data = checkData(`parameters[${i}]`, name, shape, parameters[i]);
+      if (this.#weights[i]?.data !== data) this.#weights[i] = { type: 'float32', data, shape: shape as number[] };
+    }
+    layout.bind(rows);
+    for (const [name, edge] of layout.plan.feeds) edge.bindTensor(feeds[name] as HostTensor);
+    return rows;
+  }
+
+  async #run(
+    operation: Operation,
+    rows: number,
+    { attention, signal }: PassOptions,
+    gradients: readonly Float32Array[],
+  ): Promise<void> {
+    signal?.throwIfAborted();
+    if (operation.kind === 'dense') return this.#runDense(operation, rows, gradients, signal);
+    const { node } = operation;
+    const all = (edge: Edge) => floatsOf(edge.rows(0, rows));
+    const number = operation.rows.sinkLogits;
+    const sinkLogits = number === undefined ? undefined : floatsOf(this.#weights[number]?.data);
+    const shared = {
+      rows,
+      q: all(operation.rows.q),
+      k: all(operation.rows.k),
+      v: all(operation.rows.v),
+      output: all(operation.rows.output),
+      ...(sinkLogits === undefined ? {} : { sinkLogits }),
+    };
+    if (operation.kind === 'attention') {
+      const state = await attention.forward(node, shared, signal);
+      if (operation.state !== undefined) operation.state.value = state;
+      return;
+    }
+    const [gradQ, gradK, gradV] = operation.gradients.map(({ into }) => all(into)) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ];
+    const gradSinkLogits = sinkLogits && new Float32Array(sinkLogits.length);
+    await attention.backward(
+      node,
+      {
+        ...shared,
+        gradOutput: all(operation.gradOutput),
+        gradQ,
+        gradK,
+        gradV,
+        ...(gradSinkLogits === undefined ? {} : { gradSinkLogits }),
+      },
+      operation.state.value,
+      signal,
+    );
+    operation.state.value = undefined;
+    for (const { into, part } of operation.gradients) if (part !== undefined) addTo(all(into), all(part));
+    const own = number === undefined ? undefined : gradients[number];
+    if (own !== undefined && gradSinkLogits !== undefined) addTo(own, gradSinkLogits);
+  }
+
+  /** Chunks of rows one after the other; what they say of a parameter's gradient is added in this order. */
+  async #runDense(
+    operation: Operation & { readonly kind: 'dense' },
+    rows: number,
+    gradients: readonly Float32Array[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { session, sources, targets, rowChunk } = operation;
+    const partial = this.#partialGradients(operation);
+    const chunks = Math.max(1, Math.ceil(rows / rowChunk));
+    const each = Math.ceil(rows / chunks);
+    for (let from = 0; from < rows; from += each) {
+      signal?.throwIfAborted();
+      const to = Math.min(from + each, rows);
+      const feeds = sources.map((source) =>
+        'edge' in source ? source.edge.tensor(from, to) : (this.#weights[source.parameter] as HostTensor),
+      );
+      let next = 0;
+      const fetches = targets.map((target) => {
+        if (target === undefined) return undefined;
+        return 'edge' in target ? target.edge.tensor(from, to) : partial[next++];
+      });
+      await session.run(feeds, fetches);
+      next = 0;
+      for (const target of targets) {
+        if (target === undefined || 'edge' in target) continue;
+        const own = gradients[target.gradientOf];
+        const part = partial[next++];
+        if (own !== undefined && part !== undefined) addTo(own, floatsOf(part.data));
+      }
+    }
+  }
+
+  #partialGradients(operation: Operation & { readonly kind: 'dense' }): readonly HostTensor[] {
+    const known = this.#partial.get(operation);
+    if (known !== undefined) return known;
+    const sizes = operation.gradientValues.map(({ shape }) => sizeOf(shape));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    if (this.#scratch.length < total) {
+      this.#scratch = new Float32Array(total);
+      this.#partial.clear();
+    }
+    let offset = 0;
+    const tensors = operation.gradientValues.map(({ shape }, i): HostTensor => {
+      const size = sizes[i] as number;
+      const data = this.#scratch.subarray(offset, offset + size);
+      offset += size;
+      return { type: 'float32', data, shape: shape as number[] };
+    });
+    this.#partial.set(operation, tensors);
+    return tensors;
+  }
+}
+
+function tensorsOf(edges: ReadonlyMap<string, Edge>, rows: number): Record<string, HostTensor> {
+  return Object.fromEntries([...edges].map(([name, edge]) => [name, edge.tensor(0, rows)]));
+}
+
+function addTo(sum: Float32Array, part: Float32Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i] += part[i] as number;
+}
+
+function floatsOf(data: TensorData | undefined): Float32Array {
+  if (!(data instanceof Float32Array)) throw new ArgumentError('a value of attention must be float32');
+  return data;
+}
+
+function sizeOf(shape: Value['shape']): number {
+  return shape.reduce<number>((product, d) => product * (typeof d === 'number' ? d : 1), 1);
+}
+
+function checkData(
+  argument: string,
+  name: string,
+  shape: Value['shape'],
+  data: Float32Array | undefined,
+): Float32Array {
+  if (data?.length !== sizeOf(shape)) {
+    throw new ArgumentError(
+      `${argument} (${name}) must have ${sizeOf(shape)} numbers, ${describeShape(shape)}; it has ${data?.length ?? 'none'}`,
+    );
+  }
+  return data;
+}
