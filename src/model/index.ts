@@ -1,6 +1,9 @@
 /** One file per architecture: configuration and weights to a graph, and what reads with it. */
+
 export type { Positions } from './decoder-pattern.ts';
+export * from './encoder/index.ts';
 export { createGpt, type GptConfig, type GptOptions } from './gpt.ts';
+
 export { LanguageModel, type StreamOptions } from './language-model.ts';
 export { type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson, type RotaryScaling } from './llama-config.ts';
 export { type LoadLanguageModelOptions, loadLanguageModel } from './load.ts';

@@ -1,0 +1,239 @@
+/** An encoder that is ready to run. */
+import type { WasmDevice } from '../../attention/index.ts';
+import { ArgumentError, DeviceError } from '../../errors.ts';
+import { compileProgram, type DenseBackend, type Program, type ProgramOutputs, ROWS } from '../../graph/index.ts';
+import type { EncoderModel, EncoderSequence, PackedBatch } from './architecture.ts';
+import { packedAttention } from './attend.ts';
+import { EncoderBuilder } from './builder.ts';
+import { HeadRunner, type Rows } from './head-runner.ts';
+import type { PairsOf, RandomBlockTables } from './layout.ts';
+import { checkSequences, type EncoderInput, packSequences } from './sequences.ts';
+import type { EncoderTensors } from './tensors.ts';
+
+/** Sequences go through the layers together up to this many rows; a longer one goes alone. */
+const ROWS_TOGETHER = 16_384;
+
+export interface EncoderRunOptions extends EncoderInput {
+  /** Which outputs to compute. Default: all that the model has. */
+  readonly outputs?: readonly ('hidden' | 'pooled' | 'head')[];
+  /** Places of each sequence at which a head of every token computes, e.g. those of a mask. Default: every place. */
+  readonly headPlaces?: readonly (readonly number[])[];
+  /** BigBird's random key blocks by layer, for every sequence of the batch. Default: those of the published implementation. */
+  readonly randomBlocks?: readonly RandomBlockTables[];
+  /** After each layer: layers done of all that the batch needs. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Stops between layers; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Numbers with a shape, row-major. */
+export interface Matrix {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** What the encoder says of one sequence of L tokens. Rows of masked tokens behind the last that counts are 0. */
+export interface EncoderOutput {
+  /** The last hidden state [L, hidden]. */
+  readonly hidden?: Matrix;
+  /** What a pooler makes of the first token [hidden]. */
+  readonly pooled?: Float32Array;
+  /** [L, vocabulary] or [L, classes], or [places, ...] where places were given; of a sequence classifier [classes]. */
+  readonly logits?: Matrix;
+  /** [L] */
+  readonly startLogits?: Float32Array;
+  /** [L] */
+  readonly endLogits?: Float32Array;
+}
+
+export interface EncoderParts {
+  readonly model: EncoderModel;
+  readonly tensors: EncoderTensors;
+  readonly device: WasmDevice;
+  readonly backend: DenseBackend;
+  /** Frees what the opener made beside these. */
+  readonly close: () => Promise<void>;
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Layers and heads. Runs take turns. Ends with dispose(). */
+export class Encoder implements AsyncDisposable {
+  readonly hiddenSize: number;
+  readonly vocabularySize: number;
+  readonly #parts: EncoderParts;
+  readonly #program: Program;
+  readonly #pairs: ReadonlyMap<string, PairsOf>;
+  readonly #heads: ReadonlyMap<string, HeadRunner>;
+  #turn: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  private constructor(
+    parts: EncoderParts,
+    program: Program,
+    pairs: ReadonlyMap<string, PairsOf>,
+    heads: ReadonlyMap<string, HeadRunner>,
+  ) {
+    this.hiddenSize = parts.model.hiddenSize;
+    this.vocabularySize = parts.model.vocabularySize;
+    this.#parts = parts;
+    this.#program = program;
+    this.#pairs = pairs;
+    this.#heads = heads;
+  }
+
+  /** Checks the tensors and loads those of the layers. @throws CheckpointError for tensors that are not those of the configuration. */
+  static async create(parts: EncoderParts): Promise<Encoder> {
+    const { model, tensors, device, backend, onProgress, signal } = parts;
+    const body = new EncoderBuilder('encoder', tensors);
+    body.graph.output(model.layers(body), 'last_hidden');
+    const heads = new Map<string, HeadRunner>();
+    for (const [name, head] of Object.entries(model.heads)) {
+      const builder = new EncoderBuilder(name, tensors);
+      const hidden = builder.graph.input('hidden', 'float32', [ROWS, model.hiddenSize]);
+      for (const [output, value] of Object.entries(head.build(builder, hidden))) builder.graph.output(value, output);
+      heads.set(name, new HeadRunner(head.rows, builder.graph.build(), backend));
+    }
+    tensors.check();
+    const program = await compileProgram(body.graph.build(), backend, {
+      ...(signal === undefined ? {} : { signal }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+      // In the kernels' memory, so that queries, keys and values go from one to the other without a copy.
+      ...(backend.acceptsSharedMemory
+        ? {
+            allocate: (floats: number) => device.allocate(floats),
+            free: (buffer: Float32Array) => device.release(buffer),
+          }
+        : {}),
+    });
+    return new Encoder(parts, program, body.pairs, heads);
+  }
+
+  /**
+   * Reads a batch of sequences, packed without padding.
+   * @throws ArgumentError for ids, masks or lengths that the model does not have; DeviceError after dispose().
+   */
+  run(options: EncoderRunOptions): Promise<EncoderOutput[]> {
+    const { model } = this.#parts;
+    const sequences = checkSequences(options, model);
+    const places = options.headPlaces;
+    if (places !== undefined && places.length !== sequences.length) {
+      throw new ArgumentError(`headPlaces has ${places.length} lists; the batch has ${sequences.length} sequences`);
+    }
+    const result = this.#turn.then(async () => {
+      if (this.#disposed) throw new DeviceError('run: the encoder was disposed');
+      const groups = groupsOf(sequences);
+      const outputs: EncoderOutput[] = [];
+      for (const [i, group] of groups.entries()) {
+        const own = places?.slice(outputs.length, outputs.length + group.length);
+        outputs.push(...(await this.#runGroup(group, own, options, i, groups.length)));
+      }
+      return outputs;
+    });
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await this.#turn;
+    await this.#program.release();
+    for (const head of this.#heads.values()) await head.release();
+    await this.#parts.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  async #runGroup(
+    sequences: readonly EncoderSequence[],
+    places: readonly (readonly number[])[] | undefined,
+    options: EncoderRunOptions,
+    group: number,
+    groups: number,
+  ): Promise<EncoderOutput[]> {
+    const { model, device } = this.#parts;
+    const { outputs: wanted = ['hidden', 'pooled', 'head'], signal, onProgress, randomBlocks } = options;
+    const batch = packSequences(sequences, randomBlocks);
+    const layers = this.#program.attentionNodes.length;
+    const attend = packedAttention(device, batch.layout, this.#pairs, signal);
+    const outputs = await this.#program.run(model.feeds(batch), {
+      attention: async (node, inputs) => {
+        await attend(node, inputs);
+        onProgress?.(group * layers + node.index + 1, groups * layers);
+      },
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const hidden = floatsOf(outputs, 'last_hidden');
+    const results: Record<string, Matrix | Float32Array>[] = sequences.map(() => ({}));
+    if (wanted.includes('hidden')) {
+      for (const [i, { start, length, givenLength }] of batch.layout.sequences.entries()) {
+        const data = new Float32Array(givenLength * model.hiddenSize);
+        data.set(hidden.subarray(start * model.hiddenSize, (start + length) * model.hiddenSize));
+        Object.assign(results[i] ?? {}, { hidden: { data, shape: [givenLength, model.hiddenSize] } });
+      }
+    }
+    for (const [name, head] of this.#heads) {
+      if (!wanted.includes(name === 'pooler' ? 'pooled' : 'head')) continue;
+      const rows = await head.run(hidden, batch.layout, places, signal);
+      for (const [i, result] of results.entries())
+        Object.assign(result, this.#headOutput(rows, head, batch, i, sequences, places));
+    }
+    return results;
+  }
+
+  /** The head's outputs of one sequence, at its places. */
+  #headOutput(
+    rows: readonly Rows[],
+    head: HeadRunner,
+    { layout }: PackedBatch,
+    i: number,
+    sequences: readonly EncoderSequence[],
+    places: readonly (readonly number[])[] | undefined,
+  ): Record<string, Matrix | Float32Array> {
+    const own = layout.sequences[i];
+    const ids = sequences[i]?.ids;
+    if (own === undefined || ids === undefined) return {};
+    const isPerToken = head.rows === 'all';
+    const flat: Record<string, Float32Array> = {};
+    const widths = new Map<string, number>();
+    for (const { name, width, data } of rows) {
+      const part = data[i] ?? new Float32Array();
+      const full = new Float32Array(isPerToken && places === undefined ? own.givenLength * width : part.length);
+      full.set(part);
+      flat[name] = full;
+      widths.set(name, width);
+    }
+    if (places === undefined) this.#parts.model.finish?.(flat, ids);
+    return Object.fromEntries(
+      Object.entries(flat).map(([name, data]) => {
+        const width = widths.get(name) ?? 1;
+        if (name !== 'logits') return [name, data];
+        return [name, { data, shape: isPerToken ? [data.length / width, width] : [width] }];
+      }),
+    );
+  }
+}
+
+/** Neighbours in the batch, as many together as are worth it. */
+function groupsOf(sequences: readonly EncoderSequence[]): EncoderSequence[][] {
+  const groups: EncoderSequence[][] = [];
+  let rows = Infinity;
+  for (const sequence of sequences) {
+    rows += sequence.ids.length;
+    if (rows > ROWS_TOGETHER) {
+      groups.push([]);
+      rows = sequence.ids.length;
+    }
+    groups.at(-1)?.push(sequence);
+  }
+  return groups;
+}
+
+function floatsOf(outputs: ProgramOutputs, name: string): Float32Array {
+  const output = outputs[name];
+  if (output?.type !== 'float32') throw new TypeError(`the graph has no ${name}`);
+  return output.data;
+}
