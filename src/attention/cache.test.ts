@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ArgumentError, PatternError } from '../errors.ts';
+import { compileMask, refineMask } from '../mask/index.ts';
 import { causal, intersect, sinks, union, window } from '../pattern/index.ts';
 import { createDevice } from './attention.ts';
 import { KeyValueCache } from './cache.ts';
@@ -87,6 +89,20 @@ describe('KeyValueCache', () => {
     }).output;
     for (let i = 0; i < want.length; i++) expect(Math.abs(got[i] - want[i])).toBeLessThan(4e-6);
     cache.dispose();
+  });
+
+  it('takes patterns, not masks', () => {
+    const mask = compileMask(pattern, { queries: 9, keys: 9, heads: HEADS });
+    const refined = refineMask(mask, { lengths: [3, 9] });
+    for (const own of [mask, refined] as unknown as (typeof pattern)[]) {
+      expect(() => new KeyValueCache(device, [{ ...layer, pattern: own }])).toThrow(ArgumentError);
+      expect(() => new KeyValueCache(device, [{ ...layer, sinkPattern: own }])).toThrow(
+        /of a refined mask give batch\[b\]\.pattern/,
+      );
+    }
+    expect(() => new KeyValueCache(device, [{ ...layer, pattern: { kind: 'sinks', count: -1 } }])).toThrow(
+      PatternError,
+    );
   });
 
   it('keeps only the pages that are still seen', async () => {

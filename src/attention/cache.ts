@@ -1,6 +1,6 @@
 import { ArgumentError } from '../errors.ts';
 import { BLOCK_SIDE, compileMask } from '../mask/index.ts';
-import { visibleLater } from '../pattern/index.ts';
+import { checkPattern, visibleLater } from '../pattern/index.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import { PageTable } from './page-table.ts';
 import { MAXIMUM_WIDTH, scoreOf } from './problem.ts';
@@ -89,6 +89,7 @@ export class KeyValueCache {
         throw new ArgumentError(
           `KeyValueCache: heads are ${queryWidth} and ${valueWidth} wide, at most ${MAXIMUM_WIDTH} is possible`,
         );
+      for (const own of [pattern, ...(sinkPattern ? [sinkPattern] : [])]) checkLayerPattern(own);
       const key = JSON.stringify([pattern, sinkPattern ?? null, heads]);
       let group = groups.get(key);
       if (!group) {
@@ -305,6 +306,16 @@ export class KeyValueCache {
 
 function pageBytes(layer: CacheLayer, kind: 'k' | 'v'): number {
   return 4 * BLOCK_SIDE * layer.keyValueHeads * (kind === 'k' ? layer.queryWidth : layer.valueWidth);
+}
+
+/** A mask has a pattern too, and would be taken for one until the first begin(). */
+function checkLayerPattern(pattern: Pattern): void {
+  if ('pattern' in pattern)
+    throw new ArgumentError(
+      'KeyValueCache: a layer has a pattern, from which masks are compiled as the text grows, not a mask; ' +
+        'it is for one sequence, so of a refined mask give batch[b].pattern',
+    );
+  checkPattern(pattern);
 }
 
 function check(name: string, array: Float32Array, rows: number, width: number): void {

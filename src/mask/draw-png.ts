@@ -2,6 +2,7 @@ import { ArgumentError } from '../errors.ts';
 import type { BlockMask } from './block-mask.ts';
 import { cellGrid } from './density.ts';
 import { encodePng } from './png.ts';
+import { maskOfBatchEntry } from './read.ts';
 
 /** Longest side that is drawn. */
 const MAX_SIZE = 8192;
@@ -22,11 +23,15 @@ const RAMP = [
  * A picture of one head's mask as a PNG file: keys from left to right, queries from top to bottom, the longer side `size`
  * pixels (default 512). Each pixel's colour is the exact share of allowed pairs that it covers, from white for none through
  * light blue to dark blue for all; a single allowed pair shows. Small masks are enlarged by a whole factor, so that pairs
- * stay sharp, and may then be smaller than `size`; a side of few tokens is stretched to 12 pixels. Throws ArgumentError for a bad size, an empty mask, or a head
- * that is not there.
+ * stay sharp, and may then be smaller than `size`; a side of few tokens is stretched to 12 pixels. Of a refined mask, `entry` is the batch
+ * entry. Throws ArgumentError for a bad size, an empty mask, or a head or entry that is not there.
  */
-export function drawPng(mask: BlockMask, options: { head?: number; size?: number } = {}): Uint8Array {
-  const { head = 0, size = 512 } = options;
+export function drawPng(
+  subject: BlockMask,
+  options: { head?: number; size?: number; entry?: number } = {},
+): Uint8Array {
+  const { head = 0, size = 512, entry } = options;
+  const mask = maskOfBatchEntry(subject, entry);
   const { queries, keys } = mask;
   if (!Number.isInteger(size) || size < 1 || size > MAX_SIZE) {
     throw new ArgumentError(`drawPng: size is ${String(size)}; it must be an integer from 1 to ${MAX_SIZE}`);

@@ -2,7 +2,7 @@ import { ArgumentError } from '../errors.ts';
 import { formatPattern } from '../pattern/format.ts';
 import { BLOCK_SIDE, type BlockMask, FULL_BLOCK } from './block-mask.ts';
 import { type CellGrid, squareGrid } from './density.ts';
-import { rowsOfHead } from './read.ts';
+import { maskOfBatchEntry, rowsOfHead } from './read.ts';
 
 /** Most cells along a side; a cell then covers several pairs, or several blocks. */
 const MAX_CELLS = 200;
@@ -24,9 +24,14 @@ const MARGIN = { left: 58, right: 14, top: 62, bottom: 36 };
  * A picture of one head's mask as an SVG document: keys from left to right, queries from top to bottom, blocks that are full
  * in blue and partial ones in orange, fainter where few of a cell's pairs are allowed. Without a ground of its own, in tones
  * for light and dark pages. At most 200 x 200 cells, however long the sequence. `size` is the longer side of the drawn mask
- * in pixels (default 480); `title` defaults to the pattern. Throws ArgumentError for a bad size or head, or an empty mask.
+ * in pixels (default 480); `title` defaults to the pattern. Of a refined mask, `entry` is the batch entry. Throws ArgumentError for a bad
+ * size, head or entry, or an empty mask.
  */
-export function drawSvg(mask: BlockMask, options: { head?: number; size?: number; title?: string } = {}): string {
+export function drawSvg(
+  subject: BlockMask,
+  options: { head?: number; size?: number; title?: string; entry?: number } = {},
+): string {
+  const mask = maskOfBatchEntry(subject, options.entry);
   const { head = 0, size = 480, title = formatPattern(mask.pattern) } = options;
   const { queries, keys, queryOffset } = mask;
   if (!Number.isFinite(size) || size < 40) {

@@ -1,6 +1,7 @@
 import { ArgumentError } from '../errors.ts';
 import type { BlockMask } from './block-mask.ts';
 import { cellGrid } from './density.ts';
+import { maskOfBatchEntry } from './read.ts';
 
 /** Most lines of pairs, for masks with many more queries than keys. */
 const MAX_LINES = 64;
@@ -12,10 +13,15 @@ const MIN_WIDTH = 8;
  * A picture of one head's mask in characters: keys from left to right, queries from top to bottom, in a frame. Small masks
  * are drawn pair by pair; in larger ones a character covers many pairs and its shade says how many of them are allowed:
  * blank for none, then light, medium and dark, and solid for all. A pair that is allowed never disappears.
- * `columns` is the greatest width, frame included (default 64). Throws ArgumentError for a head that is not there.
+ * `columns` is the greatest width, frame included (default 64). Of a refined mask, `entry` is the batch entry. Throws
+ * ArgumentError for a head or an entry that is not there.
  */
-export function drawText(mask: BlockMask, options: { head?: number; columns?: number } = {}): string {
-  const { head = 0, columns = 64 } = options;
+export function drawText(
+  subject: BlockMask,
+  options: { head?: number; columns?: number; entry?: number } = {},
+): string {
+  const { head = 0, columns = 64, entry } = options;
+  const mask = maskOfBatchEntry(subject, entry);
   if (!Number.isInteger(columns) || columns < 4) {
     throw new ArgumentError(`drawText: columns is ${String(columns)}; it must be an integer of at least 4`);
   }

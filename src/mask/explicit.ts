@@ -3,7 +3,7 @@ import { ArgumentError } from '../errors.ts';
 import { checkPattern } from '../pattern/check.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import { BLOCK_SIDE, type BlockMask, type BlockRows } from './block-mask.ts';
-import { rowsOfHead } from './read.ts';
+import { maskOfBatchEntry, rowsOfHead } from './read.ts';
 import { rowColumns, rowStarts } from './row-pairs.ts';
 
 /** Most queries of a table, which has a list for each. */
@@ -83,9 +83,9 @@ export function patternFromBsr(bsr: Bsr, queryOffset = 0): Pattern {
   return tablePattern(bsr.block, tableOf('patternFromBsr', bsr), queryOffset);
 }
 
-/** A pattern that lists the pairs of a mask, for masks that have no other. Memory proportional to the pairs. */
+/** A pattern that lists the pairs of a mask, for masks that have no other. Memory proportional to the pairs. Throws ArgumentError for a refined mask. */
 export function patternFromMask(mask: BlockMask): Pattern {
-  const known = mask.rows.map((rows) => {
+  const known = maskOfBatchEntry(mask).rows.map((rows) => {
     const { rowStart, columns } = csrOfRows(mask, rows);
     return tablePattern(1, tableOf('patternFromMask', { rowStart, columns }), mask.queryOffset);
   });

@@ -21,7 +21,7 @@ export {
   toCsr,
 } from './explicit.ts';
 export { compilePredicate, type PairPredicate } from './predicate.ts';
-export { findBlock, isAllowed, MAX_DENSE_PAIRS, rowsOfHead, toDense } from './read.ts';
+export { findBlock, isAllowed, MAX_DENSE_PAIRS, maskOfBatchEntry, rowsOfHead, toDense } from './read.ts';
 export { type Refinement, refineMask } from './refine.ts';
 export { type MaskStatistics, statistics } from './statistics.ts';
 export { type BlockColumns, transpose } from './transpose.ts';

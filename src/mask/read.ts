@@ -4,8 +4,24 @@ import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } 
 /** Most pairs N * M that `toDense` writes out (one byte each): 256 MiB. */
 export const MAX_DENSE_PAIRS = 2 ** 28;
 
-/** The rows of one head. Throws ArgumentError for a head that the mask does not have. */
+/**
+ * The mask of one batch entry: its own of a refined mask, the mask itself of any other. Throws ArgumentError where a refined mask
+ * does not say which entry is meant, or has no such entry.
+ */
+export function maskOfBatchEntry(mask: BlockMask, entry?: number): BlockMask {
+  const { batch } = mask;
+  if (batch === undefined) return mask;
+  const own = batch[entry ?? -1];
+  if (own === undefined) {
+    const given = entry === undefined ? 'say which is meant' : `got ${entry}`;
+    throw new ArgumentError(`the mask was refined for batch entries 0 to ${batch.length - 1}; ${given}`);
+  }
+  return own;
+}
+
+/** The rows of one head. Throws ArgumentError for a head that the mask does not have, and for a refined mask: give its entry. */
 export function rowsOfHead(mask: BlockMask, head: number): BlockRows {
+  if (mask.batch !== undefined) maskOfBatchEntry(mask);
   const rows = mask.rows[mask.headRows[head] ?? -1];
   if (rows === undefined) {
     throw new ArgumentError(`head is ${String(head)}; the mask has heads 0 to ${mask.heads - 1}`);

@@ -3,9 +3,17 @@ import { describe, expect, it } from 'vitest';
 import { allows } from '../pattern/allows.ts';
 import { arbitraryPattern } from '../pattern/arbitrary.ts';
 import { causal, intersect, perHead, sinks, union, window } from '../pattern/constructors.ts';
+import { attentionCost } from './analysis/cost.ts';
+import { graphMeasures } from './analysis/graph-measures.ts';
 import { compileMask } from './compile.ts';
-import { toDense } from './read.ts';
+import { drawPng } from './draw-png.ts';
+import { drawSvg } from './draw-svg.ts';
+import { drawText } from './draw-text.ts';
+import { patternFromMask, toBsr, toCsr } from './explicit.ts';
+import { isAllowed, maskOfBatchEntry, toDense } from './read.ts';
 import { type Refinement, refineMask } from './refine.ts';
+import { statistics } from './statistics.ts';
+import { transpose } from './transpose.ts';
 
 describe('refineMask', () => {
   it('allows for each batch entry what the given lists say, over any mask', () => {
@@ -109,6 +117,55 @@ describe('refineMask', () => {
   it.each(wrong)('refuses wrong %s', (_, refinement, message) => {
     const mask = compileMask(intersect(causal(), window(3)), { queries: 70, keys: 70, heads: 1 });
     expect(() => refineMask(mask, refinement)).toThrow(message);
+  });
+
+  it('is counted entry by entry, and in all', () => {
+    fc.assert(
+      fc.property(
+        arbitraryPattern(120),
+        fc.array(fc.nat({ max: 150 }), { minLength: 1, maxLength: 4 }),
+        (pattern, lengths) => {
+          const mask = compileMask(pattern, { queries: 130, keys: 150, heads: 2 });
+          const refined = refineMask(mask, { lengths });
+          const all = statistics(refined);
+          const entries = (refined.batch ?? []).map((entry) => statistics(entry));
+          expect(all.entries).toEqual(entries);
+          const dense = (refined.batch ?? []).flatMap((entry) => [0, 1].map((head) => toDense(entry, head)));
+          const pairs = dense.map((one) => one.reduce((sum, bit) => sum + bit, 0));
+          expect(all.pairs).toBe(pairs.reduce((sum, count) => sum + count, 0));
+          expect(all.pairsPerHead).toEqual(
+            [0, 1].map((head) => pairs.reduce((sum, n, i) => sum + (i % 2 === head ? n : 0), 0)),
+          );
+          expect(all.density).toBe(all.pairs / (lengths.length * 2 * 130 * 150));
+          const { full, partial, empty, total } = all.blocks;
+          expect(full + partial + empty).toBe(total);
+          expect(total).toBe(lengths.length * 2 * 3 * 3);
+          expect(all.computedPairs).toBe(entries.reduce((sum, entry) => sum + entry.computedPairs, 0));
+          // What entries share counts once.
+          expect(all.bytes).toBeLessThanOrEqual(entries.reduce((sum, entry) => sum + entry.bytes, 0));
+          expect(all.bytes).toBeGreaterThanOrEqual(Math.max(...entries.map((entry) => entry.bytes)));
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('is drawn and read by the entry, and refused where none is given', () => {
+    const mask = compileMask(causal(), { queries: 70, keys: 70, heads: 1 });
+    const refined = refineMask(mask, { lengths: [70, 20] });
+    const second = maskOfBatchEntry(refined, 1);
+    expect(second).toBe(refined.batch?.[1]);
+    expect(maskOfBatchEntry(mask)).toBe(mask);
+    expect(drawText(refined, { entry: 1 })).toBe(drawText(second));
+    expect(drawText(refined, { entry: 1 })).not.toBe(drawText(mask));
+    expect(drawSvg(refined, { entry: 1, title: 'x' })).toBe(drawSvg(second, { title: 'x' }));
+    expect(drawPng(refined, { entry: 1 })).toEqual(drawPng(second));
+    const message = 'the mask was refined for batch entries 0 to 1; say which is meant';
+    for (const read of [drawText, drawSvg, drawPng, transpose, patternFromMask, attentionCost, graphMeasures])
+      expect(() => read(refined)).toThrow(message);
+    for (const read of [toDense, toCsr, toBsr]) expect(() => read(refined, 0)).toThrow(message);
+    expect(() => isAllowed(refined, 0, 0, 0)).toThrow(message);
+    expect(() => drawText(refined, { entry: 2 })).toThrow(/entries 0 to 1; got 2/);
   });
 
   it('refuses a mask that was refined before', () => {

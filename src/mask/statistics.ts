@@ -3,22 +3,25 @@ import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } 
 
 /** What a mask keeps and costs. Counts are exact up to 2^53. */
 export interface MaskStatistics {
-  /** Allowed pairs of each head [H], and of all heads. */
+  /** Allowed pairs of each head [H], and of all heads; of a refined mask those of all batch entries. */
   readonly pairsPerHead: readonly number[];
   readonly pairs: number;
-  /** Blocks of all heads. Empty ones are not stored; `total` is all blocks that N x M has, times H. */
+  /** Blocks of all heads and batch entries. Empty ones are not stored; `total` is all blocks that N x M has, times H, times B. */
   readonly blocks: { readonly full: number; readonly partial: number; readonly empty: number; readonly total: number };
   /** Pairs in kept blocks, whether allowed or not, up to the lengths: what a kernel that works by blocks computes. */
   readonly computedPairs: number;
-  /** `pairs` over N M H, and over the pairs with k <= q (may exceed 1); 0 where there is no pair at all. */
+  /** `pairs` over B N M H, and over the pairs with k <= q (may exceed 1); 0 where there is no pair at all. */
   readonly density: number;
   readonly densityOfCausal: number;
-  /** Memory of the mask's arrays. */
+  /** Memory of the mask's arrays, each counted once. */
   readonly bytes: number;
+  /** Of a refined mask: the same for each batch entry alone. */
+  readonly entries?: readonly MaskStatistics[];
 }
 
 /** Counts pairs and blocks, in time proportional to the kept blocks. */
 export function statistics(mask: BlockMask): MaskStatistics {
+  if (mask.batch !== undefined) return refinedStatistics(mask, mask.batch);
   const { queries, keys, heads, queryOffset, headRows, rows, bitmaps } = mask;
   const pairsOfBitmap = countBitmaps(bitmaps);
   const counts = rows.map((own) => countRows(mask, own, pairsOfBitmap));
@@ -29,7 +32,6 @@ export function statistics(mask: BlockMask): MaskStatistics {
   const pairs = sum('pairs');
   const kept = sum('kept');
   const full = sum('full');
-  const arrays = [headRows, bitmaps, ...rows.flatMap((own) => [own.rowStart, own.column, own.bitmap])];
   return {
     pairsPerHead: perHead.map((count) => count.pairs),
     pairs,
@@ -37,8 +39,42 @@ export function statistics(mask: BlockMask): MaskStatistics {
     computedPairs: sum('computed'),
     density: ratio(pairs, queries * keys * heads),
     densityOfCausal: ratio(pairs, causalPairs(queries, keys, queryOffset) * heads),
-    bytes: arrays.reduce((bytes, array) => bytes + array.byteLength, 0),
+    bytes: bytesOf([mask]),
   };
+}
+
+function refinedStatistics(mask: BlockMask, batch: readonly BlockMask[]): MaskStatistics {
+  const known = new Map(batch.map((entry) => [entry, statistics(entry)]));
+  const entries = batch.map((entry) => known.get(entry) ?? statistics(entry));
+  const sum = (value: (entry: MaskStatistics) => number): number =>
+    entries.reduce((total, entry) => total + value(entry), 0);
+  const { queries, keys, heads, queryOffset } = mask;
+  const pairs = sum((entry) => entry.pairs);
+  return {
+    pairsPerHead: Array.from({ length: heads }, (_, head) => sum((entry) => entry.pairsPerHead[head])),
+    pairs,
+    blocks: {
+      full: sum((entry) => entry.blocks.full),
+      partial: sum((entry) => entry.blocks.partial),
+      empty: sum((entry) => entry.blocks.empty),
+      total: sum((entry) => entry.blocks.total),
+    },
+    computedPairs: sum((entry) => entry.computedPairs),
+    density: ratio(pairs, queries * keys * heads * batch.length),
+    densityOfCausal: ratio(pairs, causalPairs(queries, keys, queryOffset) * heads * batch.length),
+    bytes: bytesOf(batch),
+    entries,
+  };
+}
+
+/** Bytes of all arrays of some masks; what they share counts once. */
+function bytesOf(masks: readonly BlockMask[]): number {
+  const arrays = masks.flatMap(({ headRows, bitmaps, rows }) => [
+    headRows,
+    bitmaps,
+    ...rows.flatMap((own) => [own.rowStart, own.column, own.bitmap]),
+  ]);
+  return [...new Set(arrays)].reduce((bytes, array) => bytes + array.byteLength, 0);
 }
 
 /** Number of pairs of each distinct bitmap. */

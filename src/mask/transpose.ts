@@ -1,4 +1,5 @@
 import { BLOCK_SIDE, type BlockMask } from './block-mask.ts';
+import { maskOfBatchEntry } from './read.ts';
 
 /**
  * The blocks of one head pattern by key block: key block j is kept for the query blocks
@@ -14,11 +15,11 @@ export interface BlockColumns {
 
 /**
  * The blocks of a mask by key block, one for each of `mask.rows`: what the gradients of keys and values walk. A counting
- * sort, in time and memory proportional to the kept blocks.
+ * sort, in time and memory proportional to the kept blocks. Throws ArgumentError for a refined mask: give one of its entries.
  */
 export function transpose(mask: BlockMask): BlockColumns[] {
   const keyBlocks = Math.ceil(mask.keys / BLOCK_SIDE);
-  return mask.rows.map(({ rowStart, column, bitmap }) => {
+  return maskOfBatchEntry(mask).rows.map(({ rowStart, column, bitmap }) => {
     const columnStart = new Uint32Array(keyBlocks + 1);
     for (const j of column) columnStart[j + 1] = (columnStart[j + 1] ?? 0) + 1;
     for (let j = 0; j < keyBlocks; j++) columnStart[j + 1] = (columnStart[j + 1] ?? 0) + (columnStart[j] ?? 0);

@@ -1,6 +1,7 @@
 import { ArgumentError } from '../../errors.ts';
 import { BitmapStore, EMPTY_BLOCK } from '../bitmap.ts';
 import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } from '../block-mask.ts';
+import { maskOfBatchEntry } from '../read.ts';
 import { transpose } from '../transpose.ts';
 
 /**
@@ -54,7 +55,8 @@ function backwardSources(mask: BlockMask): Source[] {
   }));
 }
 
-function checkSquare({ queries, keys, queryOffset }: BlockMask): void {
+function checkSquare(mask: BlockMask): void {
+  const { queries, keys, queryOffset } = maskOfBatchEntry(mask);
   if (queries === keys && queryOffset === 0) return;
   throw new ArgumentError(
     `a graph over tokens needs as many queries as keys, each at the same position; the mask has ${queries} queries ` +

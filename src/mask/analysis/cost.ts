@@ -4,6 +4,7 @@ import type { Pattern } from '../../pattern/pattern.ts';
 import { keysVisibleLater } from '../../pattern/visibility.ts';
 import { BLOCK_SIDE, type BlockMask } from '../block-mask.ts';
 import { compileMask } from '../compile.ts';
+import { maskOfBatchEntry } from '../read.ts';
 import { statistics } from '../statistics.ts';
 import { checkCount } from './check.ts';
 
@@ -86,7 +87,8 @@ interface Counts {
  * it less; no kernel can do with less than the arrays once. The backward pass walks query blocks for dQ and key blocks for
  * dK and dV; 8 N H are lse and the row sums of dO O.
  *
- * Throws ArgumentError where a shape is missing, twice there, or not positive, and what compileMask throws.
+ * Throws ArgumentError where a shape is missing, twice there, or not positive, or a mask is refined (give one of its entries), and
+ * what compileMask throws.
  */
 export function attentionCost(subject: BlockMask | Pattern, options: CostOptions = {}): CostComparison {
   const { queryWidth: d = 64, bytesPerNumber: b = 4 } = options;
@@ -127,7 +129,7 @@ export function attentionCost(subject: BlockMask | Pattern, options: CostOptions
 function maskOf(subject: BlockMask | Pattern, options: CostOptions): BlockMask {
   const { heads, queries, keys } = options;
   if (!('kind' in subject)) {
-    if (heads === undefined && queries === undefined && keys === undefined) return subject;
+    if (heads === undefined && queries === undefined && keys === undefined) return maskOfBatchEntry(subject);
     throw new ArgumentError('attentionCost: a compiled mask has its own queries, keys and heads; leave them out');
   }
   if (queries === undefined) throw new ArgumentError('attentionCost: a pattern needs `queries`, the number of tokens');
