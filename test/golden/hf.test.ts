@@ -2,14 +2,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type LanguageModel, loadLanguageModel } from '../../src/model/index.ts';
+import { encoderClasses, type LanguageModel, loadLanguageModel } from '../../src/model/index.ts';
 import type { Tokenizer } from '../../src/text/index.ts';
+import { checkEncoderCase, type EncoderCase } from './encoder-case.ts';
 import { casesOf, disagreement, GOLDEN, readJson, readTensors, type Tolerance } from './folders.ts';
 
 const HF = join(GOLDEN, 'hf');
 const IMPLEMENTED = ['LlamaForCausalLM', 'MistralForCausalLM'];
 
-interface Case {
+interface Case extends EncoderCase {
   readonly model_class: string;
   readonly tolerance: Tolerance;
 }
@@ -32,7 +33,12 @@ function realRows(ids: ArrayLike<number>, mask: ArrayLike<number>, width: number
 
 describe.skipIf(!existsSync(HF))('golden/hf', () => {
   for (const name of casesOf(HF)) {
-    const { model_class: architecture, tolerance } = readJson<Case>(HF, name, 'case.json');
+    const golden = readJson<Case>(HF, name, 'case.json');
+    const { model_class: architecture, tolerance } = golden;
+    if (encoderClasses().includes(architecture)) {
+      it(name, () => checkEncoderCase(join(HF, name), golden));
+      continue;
+    }
     if (!IMPLEMENTED.includes(architecture)) {
       it.skip(`${name} (${architecture})`);
       continue;

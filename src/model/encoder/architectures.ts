@@ -2,11 +2,13 @@
 import { ModelError } from '../../errors.ts';
 import { type EncoderArchitecture, TASKS, type Task } from './architecture.ts';
 import { bert } from './bert.ts';
+import { longformer } from './longformer.ts';
 import { roberta } from './roberta.ts';
 
 export const ENCODERS: Readonly<Record<string, EncoderArchitecture>> = {
   bert,
   roberta,
+  longformer,
 };
 
 /** Every class that can be loaded: BertModel, BertForMaskedLM, ... */
