@@ -1,10 +1,12 @@
-import { BLOCK_SIDE, type BlockMask, rowsOfHead } from '../../mask/index.ts';
-import { maskOfEntry, type Problem } from '../problem.ts';
+import { BLOCK_SIDE, type OrderedRows } from '../../mask/index.ts';
+import type { Problem } from '../problem.ts';
 import type { GradientOptions, Tensor } from '../types.ts';
-import type { Arena, Part } from './arena.ts';
+import { Arena, type Part } from './arena.ts';
 import type { HeadRange, JobBase, WasmDevice } from './device.ts';
-import { type Job, SEGMENT_WORDS, WIDEST_PANEL } from './job.ts';
+import type { Heap } from './heap.ts';
+import { WIDEST_PANEL } from './job.ts';
 import type { ParameterGradients } from './parameter-gradients.ts';
+import type { PlacedPass } from './passes.ts';
 
 /** Segments in all that a backward pass aims for, so that any usual number of threads finds work. */
 const SEGMENTS = 16;
@@ -24,18 +26,21 @@ export interface Segment {
   readonly group: number;
   readonly first: number;
   readonly end: number;
+  /** Query heads of the part. */
+  readonly firstHead: number;
+  readonly endHead: number;
   /** Slot of each key block, -1 for those that the mask does not touch. */
   readonly slots: Int32Array;
   readonly count: number;
 }
 
-/** Two jobs: the segments, then their sum. The kernel's side is kernel/backward.ts. */
+/** Two jobs for each pass: the segments, then their sum. The kernel's side is kernel/backward.ts. */
 export async function runBackward(
   device: WasmDevice,
   problem: Problem,
   options: GradientOptions,
   { gradQ, gradK, gradV, gradSinkLogits, sums }: GradientTensors,
-  { job, arena, part, range }: { job: JobBase; arena: Arena; part: Part; range: HeadRange },
+  { jobs, arena, part, range }: { jobs: readonly JobBase[]; arena: Arena; part: Part; range: HeadRange },
 ): Promise<void> {
   const { q, k, v, output, gradOutput, lse, gradLse, signal } = options;
   const { heads, queries } = problem;
@@ -46,52 +51,53 @@ export async function runBackward(
   const delta = arena.allocate(4 * rows);
   if (gradLse) heap.floats(delta, rows).set(gradLse.subarray(start, start + rows));
   else heap.floats(delta, rows).fill(0);
-  const segments = planSegments(maskOfEntry(problem, part.batch), part, count / part.groups);
-  const buffers = sums.place(arena, heap, segments);
-  const table = arena.allocate(4 * SEGMENT_WORDS * segments.length);
-  const words = segments.flatMap((segment, i) => {
-    const slots = arena.allocate(4 * segment.slots.length);
-    new Int32Array(heap.memory.buffer, slots, segment.slots.length).set(segment.slots);
-    const room = (width: number) => arena.allocate(4 * segment.count * BLOCK_SIDE * padded(width));
-    const { batch, group, first: from, end } = segment;
-    return [
-      batch,
-      group,
-      from,
-      end,
-      slots,
-      segment.count,
-      room(problem.queryWidth),
-      room(problem.valueWidth),
-      buffers[i],
-    ];
-  });
-  heap.words(table, words.length).set(words);
-  const whole: Job = {
-    ...job,
+  const places = {
     q: arena.input(q, first, count),
     k: arena.input(k, part.group, part.groups),
     v: arena.input(v, part.group, part.groups),
     output: arena.input(output, first, count),
     lse: arena.numbers(lse.subarray(start, start + rows)),
-    backward: {
-      step: 'segments',
-      gradOutput: arena.input(gradOutput, first, count).address,
-      delta,
-      gradQ: arena.output(gradQ, first, count).address,
-      gradK: arena.output(gradK, part.group, part.groups).address,
-      gradV: arena.output(gradV, part.group, part.groups).address,
-      segments: table,
-      segmentCount: segments.length,
-    },
   };
-  await device.run(whole, signal);
-  sums.collect(heap);
-  await device.run(
-    { ...whole, backward: { ...(whole.backward as NonNullable<Job['backward']>), step: 'sum' } },
-    signal,
-  );
+  const gradients = {
+    gradOutput: arena.input(gradOutput, first, count).address,
+    delta,
+    gradQ: arena.output(gradQ, first, count).address,
+    gradK: arena.output(gradK, part.group, part.groups).address,
+    gradV: arena.output(gradV, part.group, part.groups).address,
+  };
+  for (const job of jobs) {
+    const own = new Arena(heap, part);
+    try {
+      const segments = planSegments(job.blocks, part, count / part.groups);
+      const buffers = sums.place(own, heap, segments);
+      const table = placeSegments(own, heap, segments, buffers, problem);
+      const backward = { ...gradients, segments: table, segmentCount: segments.length };
+      await device.run({ ...job, ...places, backward: { step: 'segments', ...backward } }, signal);
+      sums.collect(heap);
+      await device.run({ ...job, ...places, backward: { step: 'sum', ...backward } }, signal);
+    } finally {
+      own.free();
+    }
+  }
   if (gradSinkLogits) addSinkGradient(gradSinkLogits, problem, lse, heap.floats(delta, rows), start, range, part);
+}
+
+/** Returns the address of the segments' words. */
+function placeSegments(
+  arena: Arena,
+  heap: Heap,
+  segments: readonly Segment[],
+  buffers: readonly number[],
+  { queryWidth, valueWidth }: Problem,
+): number {
+  const words = segments.flatMap(({ batch, group, first, end, firstHead, endHead, slots, count }, i) => {
+    const place = arena.allocate(4 * slots.length);
+    new Int32Array(heap.memory.buffer, place, slots.length).set(slots);
+    const room = (width: number) => arena.allocate(4 * count * BLOCK_SIDE * padded(width));
+    const rooms = [room(queryWidth), room(valueWidth)];
+    return [batch, group, first, end, place, count, ...rooms, buffers[i], firstHead, endHead];
+  });
+  return arena.words(words);
 }
 
 /** The sink's probability is exp(sink - lse) in every row, its value is zero: its gradient is -sum(probability delta). */
@@ -120,27 +126,52 @@ function padded(width: number): number {
   return Math.ceil(width / WIDEST_PANEL) * WIDEST_PANEL;
 }
 
-/** Cuts the query blocks of each key/value head into segments, by the mask alone: never by the number of threads. */
-export function planSegments(mask: BlockMask, part: Part, perGroup: number): Segment[] {
+/**
+ * Cuts the query blocks of each key/value head into segments, by the mask alone: never by the number of threads. Heads that share
+ * it share segments where they have keys in the same order.
+ */
+export function planSegments(mask: PlacedPass['blocks'], part: Part, perGroup: number): Segment[] {
   const blocks = Math.ceil(mask.queries / BLOCK_SIDE);
   const keyBlocks = Math.ceil(mask.keys / BLOCK_SIDE);
-  const pairs = part.batches * part.groups;
+  const first = part.group * perGroup;
+  const runs = headRuns(mask, first, part.groups * perGroup, perGroup);
+  const pairs = part.batches * runs.length;
   const each = Math.max(1, Math.min(Math.ceil(SEGMENTS / pairs), Math.floor(blocks / LEAST_BLOCKS)));
   const segments: Segment[] = [];
-  for (let group = 0; group < part.groups; group++) {
+  for (const { firstHead, endHead } of runs) {
     for (let i = 0; i < each; i++) {
-      const first = Math.floor((i * blocks) / each);
-      const end = Math.floor(((i + 1) * blocks) / each);
+      const range = { first: Math.floor((i * blocks) / each), end: Math.floor(((i + 1) * blocks) / each) };
       const slots = new Int32Array(keyBlocks).fill(-1);
       let count = 0;
-      for (let h = 0; h < perGroup; h++) {
-        const { rowStart, column } = rowsOfHead(mask, (part.group + group) * perGroup + h);
-        for (let e = rowStart[first]; e < rowStart[end]; e++) {
+      for (let head = firstHead; head < endHead; head++) {
+        const { rowStart, column } = mask.rows[mask.headRows[first + head]];
+        for (let e = rowStart[range.first]; e < rowStart[range.end]; e++) {
           if (slots[column[e]] < 0) slots[column[e]] = count++;
         }
       }
-      for (let batch = 0; batch < part.batches; batch++) segments.push({ batch, group, first, end, slots, count });
+      const group = Math.floor(firstHead / perGroup);
+      for (let batch = 0; batch < part.batches; batch++)
+        segments.push({ batch, group, ...range, firstHead, endHead, slots, count });
     }
   }
-  return segments.sort((a, b) => a.batch - b.batch || a.group - b.group || a.first - b.first);
+  return segments.sort(
+    (a, b) => a.batch - b.batch || a.group - b.group || a.firstHead - b.firstHead || a.first - b.first,
+  );
+}
+
+/** Neighbouring heads with one key/value head and one order of keys, as numbers from the part's first head on. */
+function headRuns(
+  { rows, headRows }: PlacedPass['blocks'],
+  first: number,
+  count: number,
+  perGroup: number,
+): { readonly firstHead: number; readonly endHead: number }[] {
+  const orderOf = (head: number) => (rows[headRows[first + head]] as OrderedRows).keyOrder;
+  const runs: { firstHead: number; endHead: number }[] = [];
+  for (let head = 0; head < count; head++) {
+    const last = runs.at(-1);
+    if (last && head % perGroup !== 0 && orderOf(head) === orderOf(last.firstHead)) last.endHead++;
+    else runs.push({ firstHead: head, endHead: head + 1 });
+  }
+  return runs;
 }

@@ -47,6 +47,8 @@ export interface Job {
   /** A score modifier: the kernel's instance that is linked with it, and the address of its block of parameters. */
   readonly modifier?: { readonly instance: number; readonly parameters: number };
   readonly dropout?: Dropout;
+  /** Where the mask has some of the pairs: whether earlier jobs had others, and the blocks of queries in its own order. */
+  readonly pass?: { readonly isLater: boolean; readonly queryBlocks: number };
   /** Other queries (strides of q) with a mask of their own in the same softmax. */
   readonly second?: { readonly address: number; readonly mask: PlacedMask };
   /** A backward pass: its segments, or their sum. Addresses; strides are those of the tensor that each is the gradient of. */
@@ -66,20 +68,26 @@ export interface Job {
   readonly weights?: { readonly table: number; readonly start: number; readonly end: number };
 }
 
-export const SEGMENT_WORDS = 9;
+export const SEGMENT_WORDS = 11;
 
-export const JOB_WORDS = 56;
+export const JOB_WORDS = 58;
 export const NEXT_TASK_WORD = 0;
 export const CANCELLED_WORD = 2;
 const T = 64;
 /** Widest panel of the builds. */
 export const WIDEST_PANEL = 16;
 
-export function taskCount({ batch, heads, keyValueHeads, queries, keys = 0, backward, weights }: Job): number {
+/** Blocks of queries that each head has. */
+function queryBlocks({ queries, pass }: Job): number {
+  return pass?.queryBlocks ?? Math.ceil(queries / T);
+}
+
+export function taskCount(job: Job): number {
+  const { batch, heads, keyValueHeads, keys = 0, backward, weights } = job;
   if (weights) return batch * heads * (Math.ceil(weights.end / T) - Math.floor(weights.start / T));
   if (backward?.step === 'segments') return backward.segmentCount;
   if (backward?.step === 'sum') return batch * keyValueHeads * Math.ceil(keys / T);
-  return batch * heads * Math.ceil(queries / T);
+  return batch * heads * queryBlocks(job);
 }
 
 /** Bytes of scratch that one worker needs; kernel/forward.ts and kernel/backward.ts list the pieces. */
@@ -89,7 +97,7 @@ export function scratchBytes({
   backward,
 }: Pick<Job, 'queryWidth' | 'valueWidth' | 'backward'>): number {
   const floats = backward
-    ? 3 * queryWidth + 2 * valueWidth + 2 * T + WIDEST_PANEL + 5
+    ? 4 * queryWidth + 3 * valueWidth + 2 * T + WIDEST_PANEL + 5
     : 3 * queryWidth + 2 * valueWidth + WIDEST_PANEL + 5;
   return MAXIMUM_LINES * LINE_BYTES + 4 * T * floats + 256;
 }
@@ -127,4 +135,5 @@ export function writeJob(words: Uint32Array, job: Job): void {
     floats[53] = 1 / (1 - job.dropout.rate);
     words.set(seedWords(job.dropout.seed), 54);
   }
+  words.set([queryBlocks(job), job.pass ? (job.pass.isLater ? 2 : 1) : 0], 56);
 }

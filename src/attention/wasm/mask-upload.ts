@@ -1,27 +1,39 @@
-import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows } from '../../mask/block-mask.ts';
+import type { OrderedRows } from '../../mask/arrange/passes.ts';
+import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask } from '../../mask/block-mask.ts';
 import type { Heap } from './heap.ts';
 import type { PlacedMask } from './job.ts';
 
 /** Groups of 8 queries in a block: the unit of the kernel's key ranges. */
 const GROUPS = BLOCK_SIDE / 8;
+/** Addresses of one head's rows. */
+const ROWS_ARRAYS = 7;
+
+/** What the kernel needs to know of a mask, or of a pass over some of its pairs. */
+export interface MaskBlocks extends Pick<BlockMask, 'headRows' | 'bitmaps' | 'keys'> {
+  readonly rows: readonly OrderedRows[];
+  readonly batch?: readonly MaskBlocks[];
+}
 
 /**
- * Puts a mask into the kernel's memory, as one block: for each head the address of its rows' four arrays (rowStart, column,
- * bitmap, key block); the bitmaps turned, so that one key has one bit for each query; and for each bitmap and each group of 8 queries the
+ * Puts a mask into the kernel's memory, as one block: for each head the address of its rows' arrays (rowStart, column,
+ * bitmap, key block, query order, key order and its inverse); the bitmaps turned, so that one key has one bit for each query; and for each bitmap and each group of 8 queries the
  * range of keys that any of them sees. `column` translates key blocks, for keys that lie in pages. For a mask with one of its own
  * for each batch entry the table of heads is [B, H], and rows that entries share are there once.
  */
 export function placeMask(
   heap: Heap,
-  mask: BlockMask,
+  mask: MaskBlocks,
   column?: (block: number) => number,
 ): PlacedMask & { address: number } {
   const entries = mask.batch ?? [mask];
   const bitmapWords = entries[0]?.bitmaps ?? mask.bitmaps;
   const distinct = new Set(entries.flatMap(({ rows }) => rows));
   const count = bitmapWords.length / BITMAP_WORDS;
-  let words = entries.length * mask.headRows.length + 4 * distinct.size + count * (BITMAP_WORDS + GROUPS / 2);
-  for (const rows of distinct) words += rows.rowStart.length + (column ? 3 : 2) * rows.column.length;
+  let words = entries.length * mask.headRows.length + ROWS_ARRAYS * distinct.size + count * (BITMAP_WORDS + GROUPS / 2);
+  for (const { rowStart, column: kept, queryOrder, keyOrder } of distinct) {
+    words += rowStart.length + (column ? 3 : 2) * kept.length + (queryOrder?.length ?? 0);
+    if (keyOrder) words += keyOrder.length + mask.keys;
+  }
   const address = heap.allocate(4 * words);
   const memory = heap.words(address, words);
   let next = 0;
@@ -31,11 +43,17 @@ export function placeMask(
     next += values.length;
     return at;
   };
-  const tables = new Map<BlockRows, number>();
+  const tables = new Map<OrderedRows, number>();
   for (const rows of distinct) {
     const keyBlocks = put(rows.column);
     const columns = column ? put(rows.column.map(column)) : keyBlocks;
-    tables.set(rows, put([put(rows.rowStart), columns, put(rows.bitmap), keyBlocks]));
+    const { queryOrder, keyOrder } = rows;
+    const orders = [
+      queryOrder ? put(queryOrder) : 0,
+      keyOrder ? put(keyOrder) : 0,
+      keyOrder ? put(inverseOf(keyOrder, mask.keys)) : 0,
+    ];
+    tables.set(rows, put([put(rows.rowStart), columns, put(rows.bitmap), keyBlocks, ...orders]));
   }
   const heads = put(
     entries.flatMap(({ rows, headRows }) => Array.from(headRows, (index) => tables.get(rows[index]) ?? 0)),
@@ -48,6 +66,13 @@ export function placeMask(
     keyRanges(bitmapWords, i * BITMAP_WORDS, rangeBytes, i * GROUPS * 2);
   }
   return { address, heads, bitmaps, ranges };
+}
+
+/** For each key its place in an order, -1 where it has none. */
+function inverseOf(order: Int32Array, keys: number): Int32Array {
+  const inverse = new Int32Array(keys).fill(-1);
+  for (let place = 0; place < order.length; place++) if (order[place] >= 0) inverse[order[place]] = place;
+  return inverse;
 }
 
 function turnBitmap(from: Uint32Array, at: number, to: Uint32Array, out: number): void {

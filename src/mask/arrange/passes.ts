@@ -4,7 +4,8 @@ import { MAX_BITMAPS } from '../kept-blocks.ts';
 
 /**
  * Blocks of queries and keys in orders of their own: row r of the blocks is the query row `queryOrder[r]` of the mask, column c its
- * key `keyOrder[c]`; -1 stands for none, which no pair has. Both have whole blocks. Without an order, each stands for itself.
+ * key `keyOrder[c]`; -1 stands for none, which no pair has. Both have whole blocks, and `queryOrder` all those of `rowStart`.
+ * Without an order, each stands for itself.
  */
 export interface OrderedRows extends BlockRows {
   readonly queryOrder?: Int32Array;
@@ -56,5 +57,12 @@ function paddedRows(pass: HeadPass | undefined, rowCount: number, store: BitmapS
   for (let b = 0; b < bitmaps.length; b += BITMAP_WORDS) index.push(store.add(bitmaps.subarray(b, b + BITMAP_WORDS)));
   const rowStart = new Uint32Array(rowCount + 1).fill(rows.column.length);
   rowStart.set(rows.rowStart);
-  return { ...rows, rowStart, bitmap: rows.bitmap.map((own) => (own === FULL_BLOCK ? own : (index[own] ?? own))) };
+  const queryOrder = rows.queryOrder && new Int32Array(rowCount * BLOCK_SIDE).fill(-1);
+  queryOrder?.set(rows.queryOrder ?? []);
+  return {
+    ...rows,
+    rowStart,
+    ...(queryOrder ? { queryOrder } : {}),
+    bitmap: rows.bitmap.map((own) => (own === FULL_BLOCK ? own : (index[own] ?? own))),
+  };
 }

@@ -9,13 +9,14 @@
  *   P = 2^(S - lse), dP = V dO^T, dS = P (dP - delta), dQ += dS K, dK += dS^T Q, dV += P^T dO
  *
  * Scratch, in bytes: panels of Q T D 4, dO T E 4, dQ T D 4; P and dS T T 4 each; lse, delta and factors T 4 each; the scores
- * before they are modified T P 4; the rows' keys of dropout 2 T 4; copies of a key and a value block where rows are not contiguous.
+ * before they are modified T P 4; the rows' keys of dropout 2 T 4; copies of a key and a value block where rows are not contiguous;
+ * copies of the rows of queries T D 4 and of the output's gradient T E 4 where queries have an order of their own.
  */
 import * as job from './job';
 import { T } from './job';
 import { dropTile, dropoutRows } from './dropout';
 import { headRows, scores, accumulate, word } from './forward';
-import { fromPanels, gatherRows, toPanels } from './layout';
+import { fromPanels, gatherOrdered, gatherRows, scatterRows, toPanels } from './layout';
 import { differentiate, modify } from './modifier';
 import { maskTile, softcapTile } from './softmax';
 import { P, TILE_ROWS, gradientRemainder, gradientTile6 } from './tiles.generated';
@@ -100,7 +101,16 @@ function queryBlock(
   const N = <i32>word(at, job.N);
   const H = <i32>word(at, job.H);
   const row = block * T;
-  const count = min(T, N - row);
+  const rows = headRows(at, job.MASK, head);
+  const lists = <usize>load<u32>(rows, 16);
+  const order = lists == 0 ? 0 : lists + <usize>(row * 4);
+  const keyOrder = <usize>load<u32>(rows, 20);
+  const count = order != 0 ? T : min(T, N - row);
+  if (count <= 0 || (order != 0 && load<i32>(order) < 0)) return;
+  const continues = load<i32>(at + job.PASS) == 2;
+  const starts = <usize>load<u32>(rows) + <usize>(block * 4);
+  const end = load<u32>(starts, 4);
+  if (continues && load<u32>(starts) == end) return;
   const cap = load<f32>(at + job.CAP);
 
   const Q = scratch;
@@ -115,14 +125,26 @@ function queryBlock(
   const dropped = raw + <usize>(T * P * 4);
   const copyK = dropped + 2 * T * 4;
   const copyV = copyK + <usize>(T * D * 4 + 16);
+  const copyQ = copyV + <usize>(T * E * 4 + 16);
+  const copyGradO = copyQ + <usize>(T * D * 4 + 16);
 
-  const strideQ = word(at, job.Q_ROW);
-  const strideO = word(at, job.O_ROW);
-  const queryOffset = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + <usize>row * strideQ;
-  const outputOffset = <usize>batch * word(at, job.O_BATCH) + <usize>head * word(at, job.O_HEAD) + <usize>row * strideO;
-  const rowsQ = word(at, job.Q) + queryOffset;
-  const rowsO = word(at, job.O) + outputOffset;
-  const rowsGradO = word(at, job.GRAD_O) + outputOffset;
+  // Of the first row of the block, or with an order of the first row of all.
+  const firstRow = <usize>(order != 0 ? 0 : row);
+  const wholeStrideO = word(at, job.O_ROW);
+  const queryOffset = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + firstRow * word(at, job.Q_ROW);
+  const outputOffset = <usize>batch * word(at, job.O_BATCH) + <usize>head * word(at, job.O_HEAD) + firstRow * wholeStrideO;
+  let strideQ = word(at, job.Q_ROW);
+  let strideO = wholeStrideO;
+  let rowsQ = word(at, job.Q) + queryOffset;
+  let rowsGradO = word(at, job.GRAD_O) + outputOffset;
+  if (order != 0) {
+    gatherOrdered(rowsQ, strideQ, order, T, <usize>(D * 4), copyQ);
+    gatherOrdered(rowsGradO, strideO, order, T, <usize>(E * 4), copyGradO);
+    rowsQ = copyQ;
+    rowsGradO = copyGradO;
+    strideQ = <usize>(D * 4);
+    strideO = <usize>(E * 4);
+  }
   toPanels(rowsQ, strideQ, count, D, Q, load<f32>(at + job.FACTOR));
   toPanels(rowsGradO, strideO, count, E, dO, 1);
   memory.fill(dQ, 0, <usize>(T * D * 4));
@@ -132,21 +154,27 @@ function queryBlock(
   const wholeHead = load<i32>(at + job.FIRST_HEAD) + head;
   if (drops) dropoutRows(at, wholeBatch, wholeHead, load<i32>(at + job.QUERY_OFFSET) + row, dropped);
 
-  const first = <usize>((batch * H + head) * N + row) * 4;
+  const first = (<usize>((batch * H + head) * N) + firstRow) * 4;
   for (let i: i32 = 0; i < T; i++) {
     const at4 = <usize>(i * 4);
     let l: f32 = UNSEEN;
     let x: f32 = 0;
-    if (i < count) {
-      const natural = load<f32>(word(at, job.LSE) + first + at4);
+    const r = i >= count ? -1 : order != 0 ? load<i32>(order + at4) : i;
+    if (r >= 0) {
+      const natural = load<f32>(word(at, job.LSE) + first + <usize>(r * 4));
       if (natural != -Infinity) l = <f32>(<f64>natural * 1.4426950408889634);
-      // DELTA holds grad_lse on entry.
-      let sum: f64 = -<f64>load<f32>(word(at, job.DELTA) + first + at4);
-      const o = rowsO + <usize>i * strideO;
-      const g = rowsGradO + <usize>i * strideO;
-      for (let e: i32 = 0; e < E; e++) sum += <f64>load<f32>(o + <usize>(e * 4)) * <f64>load<f32>(g + <usize>(e * 4));
-      x = <f32>sum;
-      store<f32>(word(at, job.DELTA) + first + at4, x);
+      // DELTA holds grad_lse before the first pass.
+      const place = word(at, job.DELTA) + first + <usize>(r * 4);
+      if (continues) {
+        x = load<f32>(place);
+      } else {
+        let sum: f64 = -<f64>load<f32>(place);
+        const o = word(at, job.O) + outputOffset + <usize>r * wholeStrideO;
+        const g = rowsGradO + <usize>i * strideO;
+        for (let e: i32 = 0; e < E; e++) sum += <f64>load<f32>(o + <usize>(e * 4)) * <f64>load<f32>(g + <usize>(e * 4));
+        x = <f32>sum;
+        store<f32>(place, x);
+      }
     }
     store<f32>(lse + at4, l);
     store<f32>(delta + at4, x);
@@ -157,16 +185,21 @@ function queryBlock(
   const widthV = <usize>(padded(E) * 4);
   const baseK = word(at, job.K) + <usize>batch * word(at, job.K_BATCH) + <usize>group * word(at, job.K_HEAD);
   const baseV = word(at, job.V) + <usize>batch * word(at, job.V_BATCH) + <usize>group * word(at, job.V_HEAD);
-  const rows = headRows(at, job.MASK, head);
-  const end = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4), 4);
-  for (let e = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4)); e < end; e++) {
+  for (let e = load<u32>(starts); e < end; e++) {
     const column = <i32>load<u32>(<usize>load<u32>(rows, 4) + (<usize>e << 2));
     const bitmap = load<i32>(<usize>load<u32>(rows, 8) + (<usize>e << 2));
     let strideK = word(at, job.K_ROW);
     let strideV = word(at, job.V_ROW);
     let K = baseK + <usize>column * word(at, job.K_BLOCK);
     let V = baseV + <usize>column * word(at, job.V_BLOCK);
-    if (strideK != <usize>(D * 4) || strideV != <usize>(E * 4)) {
+    if (keyOrder != 0) {
+      gatherOrdered(baseK, strideK, keyOrder + <usize>(column * T * 4), T, <usize>(D * 4), copyK);
+      gatherOrdered(baseV, strideV, keyOrder + <usize>(column * T * 4), T, <usize>(E * 4), copyV);
+      K = copyK;
+      V = copyV;
+      strideK = <usize>(D * 4);
+      strideV = <usize>(E * 4);
+    } else if (strideK != <usize>(D * 4) || strideV != <usize>(E * 4)) {
       const keys = min(T, <i32>word(at, job.M) - column * T);
       gatherRows(K, strideK, keys, <usize>(D * 4), copyK);
       gatherRows(V, strideV, keys, <usize>(E * 4), copyV);
@@ -226,10 +259,16 @@ function queryBlock(
       gradients(dS, T, count, rowsQ, strideQ, rowsGradK, D, widthK);
     }
   }
-  fromPanels(dQ, factors, word(at, job.GRAD_Q) + queryOffset, strideQ, count, D);
+  const gradQ = word(at, job.GRAD_Q) + queryOffset;
+  if (order != 0 || continues) {
+    fromPanels(dQ, factors, copyK, <usize>(D * 4), count, D);
+    scatterRows(copyK, order, count, <usize>(D * 4), gradQ, word(at, job.Q_ROW), continues);
+  } else {
+    fromPanels(dQ, factors, gradQ, strideQ, count, D);
+  }
 }
 
-/** One segment: all its query blocks, of each head that shares its key/value head. */
+/** One segment: all its query blocks, of each of its heads, which share a key/value head. */
 export function backwardSegment(at: usize, scratch: usize, index: i32): void {
   const segment = word(at, job.SEGMENTS) + <usize>(index * job.SEGMENT_WORDS * 4);
   const batch = load<i32>(segment);
@@ -243,10 +282,10 @@ export function backwardSegment(at: usize, scratch: usize, index: i32): void {
   const gradParameters = <usize>load<u32>(segment, 32);
   memory.fill(gradK, 0, <usize>(keys * padded(<i32>word(at, job.D)) * 4));
   memory.fill(gradV, 0, <usize>(keys * padded(<i32>word(at, job.E)) * 4));
-  const perGroup = <i32>word(at, job.H) / <i32>word(at, job.G);
+  const endHead = load<i32>(segment, 40);
   for (let block = firstBlock; block < endBlock; block++) {
-    for (let h: i32 = 0; h < perGroup; h++) {
-      queryBlock(at, scratch, batch, group * perGroup + h, group, block, slots, gradK, gradV, gradParameters);
+    for (let head = load<i32>(segment, 36); head < endHead; head++) {
+      queryBlock(at, scratch, batch, head, group, block, slots, gradK, gradV, gradParameters);
     }
   }
 }
@@ -263,7 +302,10 @@ function addRows(rows: usize, keys: i32, width: i32, out: usize, stride: usize, 
   }
 }
 
-/** One block of keys of one key/value head: the sum over the segments that touch it, in their order. */
+/**
+ * One block of keys of one key/value head: the sum over the segments that touch it, in their order, and what earlier passes have
+ * summed up.
+ */
 export function sumSegments(at: usize, batch: i32, group: i32, block: i32): void {
   const D = <i32>word(at, job.D);
   const E = <i32>word(at, job.E);
@@ -273,18 +315,30 @@ export function sumSegments(at: usize, batch: i32, group: i32, block: i32): void
   const row = <usize>(block * T);
   const outK = word(at, job.GRAD_K) + <usize>batch * word(at, job.K_BATCH) + <usize>group * word(at, job.K_HEAD) + row * strideK;
   const outV = word(at, job.GRAD_V) + <usize>batch * word(at, job.V_BATCH) + <usize>group * word(at, job.V_HEAD) + row * strideV;
-  for (let key: i32 = 0; key < keys; key++) {
-    memory.fill(outK + <usize>key * strideK, 0, <usize>(D * 4));
-    memory.fill(outV + <usize>key * strideV, 0, <usize>(E * 4));
+  if (load<i32>(at + job.PASS) != 2) {
+    for (let key: i32 = 0; key < keys; key++) {
+      memory.fill(outK + <usize>key * strideK, 0, <usize>(D * 4));
+      memory.fill(outV + <usize>key * strideV, 0, <usize>(E * 4));
+    }
   }
   const segments = <i32>word(at, job.SEGMENT_COUNT);
   for (let i: i32 = 0; i < segments; i++) {
     const segment = word(at, job.SEGMENTS) + <usize>(i * job.SEGMENT_WORDS * 4);
     if (load<i32>(segment) != batch || load<i32>(segment, 4) != group) continue;
-    const slot = load<i32>(<usize>load<u32>(segment, 16) + <usize>(block * 4));
-    if (slot < 0) continue;
-    const first = <usize>(slot * T * 4);
-    addRows(<usize>load<u32>(segment, 24) + first * <usize>padded(D), keys, D, outK, strideK, load<f32>(at + job.SCALE));
-    addRows(<usize>load<u32>(segment, 28) + first * <usize>padded(E), keys, E, outV, strideV, 1);
+    const slots = <usize>load<u32>(segment, 16);
+    const columns = <usize>load<u32>(headRows(at, job.MASK, load<i32>(segment, 36)), 24);
+    // With an order of keys, one by one from where it puts them.
+    const step = columns == 0 ? T : 1;
+    for (let key: i32 = 0; key < keys; key += step) {
+      const column = columns == 0 ? block * T : load<i32>(columns + <usize>((block * T + key) * 4));
+      const slot = column < 0 ? -1 : load<i32>(slots + <usize>(column / T * 4));
+      if (slot < 0) continue;
+      const first = <usize>((slot * T + column % T) * 4);
+      const some = min(step, keys);
+      const gradK = <usize>load<u32>(segment, 24) + first * <usize>padded(D);
+      const gradV = <usize>load<u32>(segment, 28) + first * <usize>padded(E);
+      addRows(gradK, some, D, outK + <usize>key * strideK, strideK, load<f32>(at + job.SCALE));
+      addRows(gradV, some, E, outV + <usize>key * strideV, strideV, 1);
+    }
   }
 }

@@ -7,12 +7,13 @@
  * keys between the first and the last that one of its queries sees.
  *
  * Scratch of a worker, in bytes: Q panels T D 4, second Q panels T D 4, O panels T E 4, S T P 4, m, l and factors T 4 each,
- * the rows' keys of dropout 2 T 4, a copy of a key block T D 4 and of a value block T E 4 where rows are not contiguous.
+ * the rows' keys of dropout 2 T 4, a copy of a key block T D 4 and of a value block T E 4 where rows are not contiguous; before
+ * and after the key blocks these hold the rows of queries and output that have an order of their own.
  */
 import * as job from './job';
 import { T } from './job';
 import { dropTile, dropoutRows } from './dropout';
-import { fromPanels, gatherRows, toPanels } from './layout';
+import { fromPanels, gatherOrdered, gatherRows, scatterRows, toPanels } from './layout';
 import { modify } from './modifier';
 import { maskTile, softcapTile, softmaxTile } from './softmax';
 import { P, TILE_ROWS, scoreRemainder, scoreTile6, valueRemainder, valueTile6 } from './tiles.generated';
@@ -23,7 +24,7 @@ export function word(at: usize, field: usize): usize {
   return load<u32>(at + field);
 }
 
-/** The three arrays of one head's rows, and the bitmaps behind them. */
+/** The arrays of one head's rows: see job.MASK. */
 @inline
 export function headRows(at: usize, field: usize, head: i32): usize {
   return load<u32>(word(at, field) + <usize>(head * 4));
@@ -63,6 +64,7 @@ function part(
   const end = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4), 4);
   const columns = <usize>load<u32>(rows, 4);
   const bitmapOf = <usize>load<u32>(rows, 8);
+  const keyOrder = <usize>load<u32>(rows, 20);
   const parameters = word(at, job.MODIFIER);
   const drops = load<i32>(at + job.DROP_BELOW) != 0;
   for (let e = first; e < end; e++) {
@@ -84,6 +86,15 @@ function part(
         endKey = max(endKey, <i32>load<u8>(range + i, 1));
       }
       if (endKey <= firstKey) continue;
+    }
+    if (keyOrder != 0) {
+      const order = keyOrder + <usize>((<i32>column * T + firstKey) * 4);
+      gatherOrdered(baseK, strideK, order, endKey - firstKey, <usize>(D * 4), copyK + <usize>(firstKey * D * 4));
+      gatherOrdered(baseV, strideV, order, endKey - firstKey, <usize>(E * 4), copyV + <usize>(firstKey * E * 4));
+      K = copyK;
+      V = copyV;
+      strideK = <usize>(D * 4);
+      strideV = <usize>(E * 4);
     }
     if (strideK != <usize>(D * 4)) {
       const rowBytes = <usize>(D * 4);
@@ -139,7 +150,14 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
   const H = <i32>word(at, job.H);
   const group = head / (H / <i32>word(at, job.G));
   const row = block * T;
-  const count = min(T, N - row);
+  const rows = headRows(at, job.MASK, head);
+  const lists = <usize>load<u32>(rows, 16);
+  const order = lists == 0 ? 0 : lists + <usize>(row * 4);
+  const count = order != 0 ? T : min(T, N - row);
+  if (count <= 0 || (order != 0 && load<i32>(order) < 0)) return;
+  const continues = load<i32>(at + job.PASS) == 2;
+  const starts = <usize>load<u32>(rows) + <usize>(block * 4);
+  if (continues && load<u32>(starts) == load<u32>(starts, 4)) return;
   const factor = load<f32>(at + job.FACTOR);
 
   const Q = scratch;
@@ -153,13 +171,26 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
   const copyK = dropped + 2 * T * 4;
   const copyV = copyK + <usize>(T * D * 4 + 16);
 
-  const query = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + <usize>row * word(at, job.Q_ROW);
-  toPanels(word(at, job.Q) + query, word(at, job.Q_ROW), count, D, Q, factor);
-  memory.fill(O, 0, <usize>(T * E * 4));
-  const lowest = f32x4.splat(job.LOWEST);
-  for (let i: usize = 0; i < <usize>(T * 4); i += 16) {
-    v128.store(m + i, lowest);
-    v128.store(l + i, f32x4.splat(0));
+  // Of the first row of the block, or with an order of the first row of all.
+  const firstRow = <usize>(order != 0 ? 0 : row);
+  const query = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + firstRow * word(at, job.Q_ROW);
+  const out = word(at, job.O) + <usize>batch * word(at, job.O_BATCH) + <usize>head * word(at, job.O_HEAD) + firstRow * word(at, job.O_ROW);
+  const lse = word(at, job.LSE) + (<usize>((batch * H + head) * N) + firstRow) * 4;
+  if (order != 0) {
+    gatherOrdered(word(at, job.Q) + query, word(at, job.Q_ROW), order, T, <usize>(D * 4), copyK);
+    toPanels(copyK, <usize>(D * 4), T, D, Q, factor);
+  } else {
+    toPanels(word(at, job.Q) + query, word(at, job.Q_ROW), count, D, Q, factor);
+  }
+  if (continues) {
+    takeUp(out, word(at, job.O_ROW), lse, order, count, E, O, m, l, copyV);
+  } else {
+    memory.fill(O, 0, <usize>(T * E * 4));
+    const lowest = f32x4.splat(job.LOWEST);
+    for (let i: usize = 0; i < <usize>(T * 4); i += 16) {
+      v128.store(m + i, lowest);
+      v128.store(l + i, f32x4.splat(0));
+    }
   }
 
   if (load<i32>(at + job.DROP_BELOW) != 0) {
@@ -169,7 +200,7 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
     );
   }
   part(
-    at, headRows(at, job.MASK, head), word(at, job.BITMAPS), word(at, job.RANGES), block, batch, head, group, count,
+    at, rows, word(at, job.BITMAPS), word(at, job.RANGES), block, batch, head, group, count,
     Q, O, S, m, l, dropped, copyK, copyV,
   );
   if (word(at, job.SECOND_Q) != 0) {
@@ -180,13 +211,40 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
     );
   }
 
-  const out = word(at, job.O) + <usize>batch * word(at, job.O_BATCH) + <usize>head * word(at, job.O_HEAD) + <usize>row * word(at, job.O_ROW);
-  const lse = word(at, job.LSE) + <usize>((batch * H + head) * N + row) * 4;
   for (let i: i32 = 0; i < count; i++) {
     const at4 = <usize>(i * 4);
-    store<f32>(factors + at4, finishRow(at, head, load<f32>(m + at4), load<f32>(l + at4), lse + at4));
+    const r = order != 0 ? load<i32>(order + at4) : i;
+    let f: f32 = 0;
+    if (r >= 0) f = finishRow(at, head, load<f32>(m + at4), load<f32>(l + at4), lse + <usize>(r * 4));
+    store<f32>(factors + at4, f);
   }
-  fromPanels(O, factors, out, word(at, job.O_ROW), count, E);
+  if (order != 0) {
+    fromPanels(O, factors, copyV, <usize>(E * 4), T, E);
+    scatterRows(copyV, order, T, <usize>(E * 4), out, word(at, job.O_ROW), false);
+  } else {
+    fromPanels(O, factors, out, word(at, job.O_ROW), count, E);
+  }
+}
+
+/** The result of the passes before, as the state of the softmax: the maximum is lse, the sum 1. */
+function takeUp(
+  out: usize, strideO: usize, lse: usize, order: usize, count: i32, E: i32, O: usize, m: usize, l: usize, copy: usize,
+): void {
+  if (order != 0) {
+    gatherOrdered(out, strideO, order, T, <usize>(E * 4), copy);
+    toPanels(copy, <usize>(E * 4), T, E, O, 1);
+  } else {
+    toPanels(out, strideO, count, E, O, 1);
+  }
+  for (let i: i32 = 0; i < T; i++) {
+    const at4 = <usize>(i * 4);
+    const r = i >= count ? -1 : order != 0 ? load<i32>(order + at4) : i;
+    const natural: f32 = r < 0 ? -Infinity : load<f32>(lse + <usize>(r * 4));
+    const isFinite = abs(natural) < Infinity;
+    store<f32>(m + at4, isFinite ? <f32>(<f64>natural * 1.4426950408889634) : job.LOWEST);
+    // A row that is not a number stays one.
+    store<f32>(l + at4, isFinite ? 1 : natural == -Infinity ? 0 : NaN);
+  }
 }
 
 /** Stores the natural-log lse of a row, the sink logit included, and returns the factor that its output still needs. */

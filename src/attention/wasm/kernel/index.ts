@@ -9,7 +9,7 @@ import { weightsTask } from './weights';
 
 export { exp, log, tanh } from './functions';
 
-/** At most this many queries in a block go one by one, where scores are not modified and nothing is dropped. */
+/** At most this many queries in a block go one by one, where scores are not modified, nothing is dropped and the job has all pairs. */
 const FEW_QUERIES: i32 = 4;
 
 function runTask(at: usize, scratch: usize, task: i32): void {
@@ -22,15 +22,14 @@ function runTask(at: usize, scratch: usize, task: i32): void {
     weightsTask(at, scratch, task);
     return;
   }
-  const rows = kind == 0 ? load<i32>(at + job.N) : load<i32>(at + job.M);
   const heads = kind == 0 ? load<i32>(at + job.H) : load<i32>(at + job.G);
-  const blocks = (rows + T - 1) / T;
+  const blocks = kind == 0 ? load<i32>(at + job.QUERY_BLOCKS) : (load<i32>(at + job.M) + T - 1) / T;
   const block = task % blocks;
   const head = (task / blocks) % heads;
   const batch = task / (blocks * heads);
-  const changed = load<i32>(at + job.MODIFIER) != 0 || load<i32>(at + job.DROP_BELOW) != 0;
+  const changed = load<i32>(at + job.MODIFIER) != 0 || load<i32>(at + job.DROP_BELOW) != 0 || load<i32>(at + job.PASS) != 0;
   if (kind == 2) sumSegments(at, batch, head, block);
-  else if (min(T, rows - block * T) <= FEW_QUERIES && !changed) decodeBlock(at, scratch, batch, head, block);
+  else if (min(T, load<i32>(at + job.N) - block * T) <= FEW_QUERIES && !changed) decodeBlock(at, scratch, batch, head, block);
   else forwardBlock(at, scratch, batch, head, block);
 }
 

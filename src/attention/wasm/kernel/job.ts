@@ -36,8 +36,9 @@ export const CAP: usize = 29 * 4;
 /** Sink logits [H], or 0. */
 export const SINK_LOGITS: usize = 30 * 4;
 /**
- * Part of a mask: the table of heads, u32 [H], each the address of four addresses: rowStart, column (where a key block lies),
- * bitmap, and key block (which one it is, other than `column` where keys lie in pages).
+ * Part of a mask: the table of heads, u32 [H], each the address of seven addresses: rowStart, column (where a key block lies),
+ * bitmap, and key block (which one it is, other than `column` where keys lie in pages); then, 0 where blocks are in natural order:
+ * the query row and the key that each row and column of the blocks stands for, i32, -1 for none, and for each key its column.
  */
 export const MASK: usize = 31 * 4;
 /** Bitmaps with one row of T query bits for each key. */
@@ -62,13 +63,13 @@ export const GRAD_K: usize = 42 * 4;
 export const GRAD_V: usize = 43 * 4;
 /**
  * Segments of the backward: for each of them SEGMENT_WORDS words: batch, group, first query block, end; the address of the
- * slot of each key block, i32, -1 for a block that its mask does not touch; the number of slots; the addresses of its gradient
+ * slot of each key block (as the order of keys has them), i32, -1 for a block that its mask does not touch; the number of slots; the addresses of its gradient
  * of the keys [slots, T, D rounded up to P] and of the values [slots, T, E rounded up to P]; the address of the addresses of
- * its gradients of the modifier's parameters, float64.
+ * its gradients of the modifier's parameters, float64; its first query head, and the end. Its heads share their order of keys.
  */
 export const SEGMENTS: usize = 44 * 4;
 export const SEGMENT_COUNT: usize = 45 * 4;
-export const SEGMENT_WORDS: i32 = 9;
+export const SEGMENT_WORDS: i32 = 11;
 /**
  * Attention weights, in the place of the backward pass's words: for each batch entry and head two words, the addresses of its rows'
  * places (u32, in numbers; one more than there are rows; 0: not of this job) and of its values. The rows FIRST_ROW .. END_ROW - 1.
@@ -91,6 +92,11 @@ export const DROP_BELOW: usize = 52 * 4;
 export const KEEP_FACTOR: usize = 53 * 4;
 export const SEED_LOW: usize = 54 * 4;
 export const SEED_HIGH: usize = 55 * 4;
+
+/** Blocks of queries that each head's mask has, in the order of its own. */
+export const QUERY_BLOCKS: usize = 56 * 4;
+/** 0: the job has all pairs; 1: it is the first of several passes over pairs of their own; 2: it continues from those before. */
+export const PASS: usize = 57 * 4;
 
 /** T, the side of a block. */
 export const T: i32 = 64;

@@ -79,6 +79,38 @@ export function fromPanels(from: usize, factors: usize, to: usize, stride: usize
   }
 }
 
+/** Rows of `bytes` in an order, i32 [rows] (-1: a row of zeros), to a contiguous place; may write up to 12 bytes past its end. */
+export function gatherOrdered(from: usize, stride: usize, order: usize, rows: i32, bytes: usize, to: usize): void {
+  for (let i: i32 = 0; i < rows; i++) {
+    const row = load<i32>(order + <usize>(i * 4));
+    if (row >= 0) {
+      const x = from + <usize>row * stride;
+      for (let j: usize = 0; j < bytes; j += 16) v128.store(to + j, v128.load(x + j));
+    } else {
+      for (let j: usize = 0; j < bytes; j += 16) v128.store(to + j, f32x4.splat(0));
+    }
+    to += bytes;
+  }
+}
+
+/** Contiguous rows of `bytes` go where an order says, i32 [rows] (-1: nowhere), or one after the other where `order` is 0. */
+export function scatterRows(from: usize, order: usize, rows: i32, bytes: usize, to: usize, stride: usize, adds: bool): void {
+  const whole = bytes & ~15;
+  for (let i: i32 = 0; i < rows; i++) {
+    const row = order != 0 ? load<i32>(order + <usize>(i * 4)) : i;
+    if (row >= 0) {
+      const x = to + <usize>row * stride;
+      let j: usize = 0;
+      for (; j < whole; j += 16) {
+        const y = v128.load(from + j);
+        v128.store(x + j, adds ? f32x4.add(v128.load(x + j), y) : y);
+      }
+      for (; j < bytes; j += 4) store<f32>(x + j, load<f32>(from + j) + (adds ? load<f32>(x + j) : 0));
+    }
+    from += bytes;
+  }
+}
+
 /** Copies rows of `bytes` with a stride to a contiguous place; may write up to 12 bytes past its end. */
 export function gatherRows(from: usize, stride: usize, rows: i32, bytes: usize, to: usize): void {
   for (let i: i32 = 0; i < rows; i++) {
