@@ -2,6 +2,7 @@
 import { ModelError } from '../../errors.ts';
 import { type EncoderArchitecture, TASKS, type Task } from './architecture.ts';
 import { bert } from './bert.ts';
+import { bigBird } from './bigbird.ts';
 import { longformer } from './longformer.ts';
 import { roberta } from './roberta.ts';
 
@@ -9,6 +10,7 @@ export const ENCODERS: Readonly<Record<string, EncoderArchitecture>> = {
   bert,
   roberta,
   longformer,
+  big_bird: bigBird,
 };
 
 /** Every class that can be loaded: BertModel, BertForMaskedLM, ... */
