@@ -22,4 +22,5 @@ export { type MemoryFolder, memoryFolder } from './save/memory-folder.ts';
 export { saveFolder } from './save/open.ts';
 export type { FileDigest, LogFile, SaveFolder, SaveWriter } from './save/save-folder.ts';
 export { learningRateAt, type Schedule } from './schedule.ts';
+export * from './tasks/index.ts';
 export type { Parameter, StepOptions, StepResult, Trainable, TrainingBatch } from './trainable.ts';

@@ -1,3 +1,2 @@
 /** The parts of train/ that need Node. */
-export * from './data/node.ts';
 export { diskFolder } from './save/folder-node.ts';

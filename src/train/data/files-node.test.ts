@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DataError } from '../../errors.ts';
 import { byteVocabulary, openByteSet } from './byte-set.ts';
 import { memoryFiles } from './files.ts';
-import { listFiles, temporaryTokens } from './node.ts';
+import { listFiles, temporaryTokens } from './on-disk.ts';
 import { textBatches } from './text-batches.ts';
 
 let folder: string;

@@ -1,9 +1,10 @@
-/** Data for training: sets of documents and of labelled sequences, and the batches made of them. What needs Node is in node.ts. */
+/** Data for training: sets of documents and of labelled sequences, and the batches made of them. */
 export { type ByteSet, byteVocabulary, openByteSet } from './byte-set.ts';
 export { type ClassificationOptions, classificationBatches } from './classification-batches.ts';
 export type { FileIndex, IndexedFile, IndexOptions } from './file-index.ts';
 export { chosenFiles, type DataFile, memoryFiles } from './files.ts';
 export { bertMasking, type Masking } from './masking.ts';
+export { type ListOptions, listFiles, temporaryTokens } from './on-disk.ts';
 export {
   type ImageArrays,
   imageSet,

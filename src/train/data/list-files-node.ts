@@ -5,26 +5,12 @@ import { fileSource } from '../../checkpoint/node.ts';
 import { DataError } from '../../errors.ts';
 import { byName, type DataFile } from './files.ts';
 import { globMatcher } from './glob.ts';
-
-export interface ListOptions {
-  /** Files that fit one of these patterns; default all. See globMatcher. */
-  readonly include?: readonly string[];
-  /** Files and whole folders that fit one of these are left out; default names that start with a dot, and node_modules. */
-  readonly exclude?: readonly string[];
-  readonly signal?: AbortSignal;
-}
+import type { ListOptions } from './on-disk.ts';
 
 const EXCLUDED = ['.*', 'node_modules'];
 
-/**
- * The files of `paths`, each a file or a folder that is searched with all folders in it, sorted by name. A file that is named itself
- * is taken whatever the patterns say. Names are paths below the folder that was given, with that folder's own name before them where
- * several paths were given: a data set stays the same when it moves. Links inside a folder are not followed. Only names and sizes are read.
- *
- * @throws DataError where a path does not exist, or nothing fits.
- */
-export async function listFiles(paths: string | readonly string[], options: ListOptions = {}): Promise<DataFile[]> {
-  const roots = typeof paths === 'string' ? [paths] : paths;
+/** See listFiles() in on-disk.ts. */
+export async function listOnDisk(roots: readonly string[], options: ListOptions): Promise<DataFile[]> {
   const included = (options.include ?? ['**']).map(globMatcher);
   const excluded = (options.exclude ?? EXCLUDED).map(globMatcher);
   const files: DataFile[] = [];

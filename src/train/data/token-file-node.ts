@@ -6,8 +6,8 @@ import { DataError } from '../../errors.ts';
 import { littleEndian } from './little-endian.ts';
 import type { TokenStore } from './tokenized-set.ts';
 
-/** 4 bytes for a token, in a new file below `folder`, default the system's folder for temporary files; close() deletes it. */
-export async function temporaryTokens(folder = tmpdir()): Promise<TokenStore> {
+/** See temporaryTokens() in on-disk.ts. */
+export async function tokensOnDisk(folder = tmpdir()): Promise<TokenStore> {
   const own = await mkdtemp(join(folder, 'farfield-tokens-'));
   const handle = await open(join(own, 'tokens'), 'wx+');
   let size = 0;

@@ -7,7 +7,7 @@ import { ArgumentError, DataError, TextError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { loadTokenizer } from '../../text/node.ts';
 import { memoryFiles } from './files.ts';
-import { temporaryTokens } from './node.ts';
+import { temporaryTokens } from './on-disk.ts';
 import { textBatches } from './text-batches.ts';
 import { memoryTokens, openTokenizedSet } from './tokenized-set.ts';
 
