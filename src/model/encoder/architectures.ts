@@ -4,6 +4,7 @@ import { type EncoderArchitecture, TASKS, type Task } from './architecture.ts';
 import { bert } from './bert.ts';
 import { bigBird } from './bigbird.ts';
 import { longformer } from './longformer.ts';
+import { modernBert, modernBertDecoder } from './modernbert.ts';
 import { roberta } from './roberta.ts';
 
 export const ENCODERS: Readonly<Record<string, EncoderArchitecture>> = {
@@ -11,6 +12,8 @@ export const ENCODERS: Readonly<Record<string, EncoderArchitecture>> = {
   roberta,
   longformer,
   big_bird: bigBird,
+  modernbert: modernBert,
+  'modernbert-decoder': modernBertDecoder,
 };
 
 /** Every class that can be loaded: BertModel, BertForMaskedLM, ... */
