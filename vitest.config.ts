@@ -13,7 +13,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/kernels/*.test.ts'],
     testTimeout: 120_000,
     pool: 'forks',
     reporters: ['default', new ClosingLine()],

@@ -13,10 +13,13 @@ const stamp = `${root}dist/.built`;
 function isStale(): boolean {
   if (!existsSync(stamp)) return true;
   const built = statSync(stamp).mtimeMs;
-  const sources = globSync(['src/**/*', 'scripts/build*.ts', 'package.json', 'tsconfig.json', 'tsdown.config.ts'], {
-    cwd: root,
-    exclude: (path) => path.endsWith('.test.ts') || path.endsWith('.wasm'),
-  });
+  const sources = globSync(
+    ['src/**/*', 'scripts/{build*,wasm-kernel}.ts', 'package.json', 'tsconfig.json', 'tsdown.config.ts'],
+    {
+      cwd: root,
+      exclude: (path) => path.endsWith('.test.ts') || path.endsWith('.wasm'),
+    },
+  );
   return sources.some((source) => {
     const entry = statSync(`${root}${source}`);
     // A folder's time tells of a deleted file.

@@ -36,7 +36,7 @@ export function nodePlatform(): Platform {
  * Compiles optimized at once, and for 'merged' with V8's merge turned on. The flags hold around this synchronous compilation
  * only; workers that are handed the module keep the code. V8 keeps compiled code by the module's bytes, and each build has its own.
  */
-function compileBytes(build: Build, bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+export function compileBytes(build: Build, bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   const v8 = process.getBuiltinModule('node:v8');
   const flags = compileFlags(build);
   for (const flag of flags) v8.setFlagsFromString(flag);
