@@ -10,6 +10,7 @@ export {
   type TrainEvent,
 } from './event.ts';
 export { train } from './loop.ts';
+export { drawLossCurve, type LossCurveOptions } from './loss-curve.ts';
 export type { LossScaling } from './loss-scale.ts';
 export { type AdafactorOptions, adafactor } from './optimizer/adafactor.ts';
 export { type AdamWOptions, adamw } from './optimizer/adamw.ts';
