@@ -56,6 +56,10 @@ export interface GradientOptions extends AttentionOptions {
   readonly gradOutput: Tensor;
   /** Gradient of lse [B, H, N]. Default zero. */
   readonly gradLse?: Float32Array;
+  /** Where to put the gradients, like q, k and v. Default: new arrays. Made by a device's allocate(), they save copies. */
+  readonly gradQ?: Tensor;
+  readonly gradK?: Tensor;
+  readonly gradV?: Tensor;
 }
 
 export interface AttentionGradients {

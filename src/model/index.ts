@@ -6,7 +6,8 @@ export { createGpt, type GptConfig, type GptOptions } from './gpt.ts';
 
 export { LanguageModel, type StreamOptions } from './language-model.ts';
 export { type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson, type RotaryScaling } from './llama-config.ts';
-export { type LoadLanguageModelOptions, loadLanguageModel } from './load.ts';
+export { createTrainableLlama, type TrainableLlamaOptions, trainableLlama } from './llama-trainable.ts';
+export { type LoadLanguageModelOptions, loadLanguageModel, loadTrainable } from './load.ts';
 export { RowModel, type RowModelOptions, type RowModelParts } from './row-model.ts';
 export { type ReadOptions, TokenStream } from './token-stream.ts';
 export type { Parameter, StepOptions, StepResult, Trainable, TrainingBatch } from './trainable.ts';

@@ -33,6 +33,10 @@ import type { LlamaWeights } from './llama-weights.ts';
 export interface LlamaGraphOptions {
   /** For quantized matrices: 4 multiplies integers, 0 floats. See linear(). */
   readonly accuracyLevel: 0 | 4;
+  /** What the layers see, within llamaPattern(). Default: all of that. */
+  readonly pattern?: Pattern;
+  /** One multiplication for each linear layer, so that each weight is an initializer of its own name. Default false. */
+  readonly separate?: boolean;
 }
 
 /** What a layer can see at most, whatever pattern is given: the past, and in Mistral the last W tokens of it. */
@@ -53,7 +57,8 @@ export async function llamaGraph(
 ): Promise<Graph> {
   const { hiddenSize, heads, keyValueHeads, headWidth, normEpsilon: epsilon } = config;
   const graph = new GraphBuilder('llama');
-  const pattern = llamaPattern(config);
+  const pattern =
+    options.pattern === undefined ? llamaPattern(config) : intersect(llamaPattern(config), options.pattern);
   const [cos, sin, sinkCos, sinkSin] = ['cos', 'sin', 'sink_cos', 'sink_sin'].map((name) =>
     graph.input(name, 'float32', [ROWS, headWidth / 2]),
   ) as [Value, Value, Value, Value];
@@ -73,7 +78,7 @@ export async function llamaGraph(
       return bias === undefined ? value : add(graph, value, bias);
     };
     const apply = (matrix: Weight, name: string) => linear(graph, x, matrix, { ...options, name });
-    if (names.length === 1 || !canConcatRows(matrices)) {
+    if (names.length === 1 || options.separate || !canConcatRows(matrices)) {
       return matrices.map((matrix, i) => biased(apply(matrix, names[i] ?? 'linear'), i));
     }
     const sizes = matrices.map((matrix) => matrix.rows);
@@ -114,6 +119,8 @@ export async function llamaGraph(
     const fed = await one(mul(graph, silu(graph, gate), up), `${layer}.mlp.down_proj`);
     const next = i + 1 < config.layers ? `model.layers.${i + 1}.input_layernorm.weight` : 'model.norm.weight';
     ({ sum: x, normalized } = addRmsNorm(graph, fed, middle.sum, await vector(next), { epsilon }));
+    graph.boundary(x);
+    graph.boundary(normalized);
   }
   graph.output(normalized, 'last_hidden');
   return graph.build();

@@ -9,9 +9,11 @@ import { loadTokenizer } from '../text/node.ts';
 import { LanguageModel } from './language-model.ts';
 import { type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson } from './llama-config.ts';
 import { LlamaEngine } from './llama-engine.ts';
+import { createTrainableLlama, type TrainableLlamaOptions } from './llama-trainable.ts';
 import { openLlamaWeights } from './llama-weights.ts';
 import type { LoadLanguageModelOptions } from './load.ts';
 import { checkWeightMemory, type Machine } from './memory.ts';
+import type { RowModel } from './row-model.ts';
 
 export async function loadFromDisk(path: string, options: LoadLanguageModelOptions): Promise<LanguageModel> {
   const { weights: kind = 'quantized', onProgress, signal } = options;
@@ -25,7 +27,7 @@ export async function loadFromDisk(path: string, options: LoadLanguageModelOptio
     const weights = openLlamaWeights(opened.checkpoint, config, { format: opened.format, weights: kind, source: path });
     const tokenizer = options.tokenizer ?? (await tokenizerOf(opened, path));
     checkVocabulary(tokenizer, config.vocabularySize);
-    const machine: Machine = { memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Infinity) };
+    const machine: Machine = { memoryBytes: memoryBytes() };
     const weightBytes = weights.bytes;
     checkWeightMemory(weightBytes, machine);
     signal?.throwIfAborted();
@@ -43,6 +45,27 @@ export async function loadFromDisk(path: string, options: LoadLanguageModelOptio
     await close();
     throw error;
   }
+}
+
+export async function loadTrainableFromDisk(path: string, options: TrainableLlamaOptions): Promise<RowModel> {
+  const opened = await openCheckpoint(path);
+  try {
+    const config = configOf(opened, path);
+    const weights = openLlamaWeights(opened.checkpoint, config, {
+      format: opened.format,
+      weights: 'f32',
+      source: path,
+    });
+    // Weights, their gradients and an optimizer's two moments.
+    checkWeightMemory(4 * weights.bytes, { memoryBytes: memoryBytes() });
+    return await createTrainableLlama(config, weights, options);
+  } finally {
+    await opened.checkpoint.close();
+  }
+}
+
+function memoryBytes(): number {
+  return Math.min(totalmem(), process.constrainedMemory() || Infinity);
 }
 
 function configOf({ format, metadata, config }: OpenedCheckpoint, path: string): LlamaConfig {

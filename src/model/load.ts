@@ -2,6 +2,8 @@ import type { WasmDevice } from '../attention/index.ts';
 import type { DenseBackend } from '../graph/index.ts';
 import type { Tokenizer } from '../text/index.ts';
 import type { LanguageModel } from './language-model.ts';
+import type { TrainableLlamaOptions } from './llama-trainable.ts';
+import type { RowModel } from './row-model.ts';
 
 export interface LoadLanguageModelOptions {
   /** 'quantized' (default) keeps quantized matrices as they are stored; 'f32' expands them: larger, and the exact numbers. */
@@ -28,4 +30,14 @@ export interface LoadLanguageModelOptions {
 export async function loadLanguageModel(path: string, options: LoadLanguageModelOptions = {}): Promise<LanguageModel> {
   const { loadFromDisk } = await import('./load-node.ts');
   return loadFromDisk(path, options);
+}
+
+/**
+ * Opens the same files to train all their weights, in float32 and by their Hugging Face names, under a pattern. Needs Node. The caller ends
+ * it with dispose().
+ * @throws as loadLanguageModel() does.
+ */
+export async function loadTrainable(path: string, options: TrainableLlamaOptions = {}): Promise<RowModel> {
+  const { loadTrainableFromDisk } = await import('./load-node.ts');
+  return loadTrainableFromDisk(path, options);
 }

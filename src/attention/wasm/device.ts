@@ -134,9 +134,12 @@ export class WasmDevice implements AsyncDisposable {
           `attentionGradients: ${name} must be [${batch}, ${heads}, ${queries}], got ${rows.length} numbers`,
         );
     }
-    const gradQ = emptyTensor(q.shape, q.layout);
-    const gradK = emptyTensor(k.shape, k.layout);
-    const gradV = emptyTensor(v.shape, v.layout);
+    const gradQ = options.gradQ ?? emptyTensor(q.shape, q.layout);
+    const gradK = options.gradK ?? emptyTensor(k.shape, k.layout);
+    const gradV = options.gradV ?? emptyTensor(v.shape, v.layout);
+    checkLike('gradQ', gradQ, q.shape, q.layout);
+    checkLike('gradK', gradK, k.shape, k.layout);
+    checkLike('gradV', gradV, v.shape, v.layout);
     const gradSinkLogits = sinkLogits ? new Float32Array(heads) : undefined;
     const sums = new ParameterGradients(problem);
     if (problem.keyValueHeads > 0) {

@@ -10,3 +10,4 @@ export {
   type TrainingProgram,
 } from './training-program.ts';
 export type { Checkpoint } from './training-stages.ts';
+export { weightsAsInputs } from './weights.ts';

@@ -68,11 +68,11 @@ export class PackedAttention implements AttentionPass {
         ...this.#problem(node, rows, run),
         lse: states[i] as Float32Array,
         gradOutput: part(rows.gradOutput, heads, valueWidth),
+        gradQ: part(rows.gradQ, heads, width),
+        gradK: part(rows.gradK, keyValueHeads, width),
+        gradV: part(rows.gradV, keyValueHeads, valueWidth),
         signal,
       });
-      part(rows.gradQ, heads, width).data.set(gradients.gradQ.data);
-      part(rows.gradK, keyValueHeads, width).data.set(gradients.gradK.data);
-      part(rows.gradV, keyValueHeads, valueWidth).data.set(gradients.gradV.data);
       const { gradSinkLogits } = rows;
       if (gradSinkLogits === undefined || gradients.gradSinkLogits === undefined) continue;
       if (i === 0) gradSinkLogits.set(gradients.gradSinkLogits);

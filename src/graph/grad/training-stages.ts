@@ -129,13 +129,13 @@ function valuesToStore(graph: Graph, whole: Graph): string[] {
   return [...found];
 }
 
-/** The number of boundaries that earlier stages have made. */
+/** How many earlier stages have made boundaries. */
 function layersOf(stages: readonly Stage[], boundaries: ReadonlySet<string>): number[] {
   let passed = 0;
   return stages.map((stage) => {
     const layer = passed;
     const made = stage.kind === 'dense' ? stage.graph.nodes.flatMap((node) => node.outputs) : [stage.node.output];
-    passed += made.filter((name) => boundaries.has(name)).length;
+    if (made.some((name) => boundaries.has(name))) passed++;
     return layer;
   });
 }

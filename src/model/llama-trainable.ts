@@ -1,0 +1,99 @@
+/** A Llama whose weights train: the layers and the head of llama.ts as one graph, its weights as parameters. */
+import { toFloat32 } from '../checkpoint/index.ts';
+import { ArgumentError } from '../errors.ts';
+import {
+  type Graph,
+  GraphBuilder,
+  gatherElements,
+  gemm,
+  type Initializer,
+  logSoftmax,
+  neg,
+  ROWS,
+  weightsAsInputs,
+} from '../graph/index.ts';
+import type { Pattern } from '../pattern/index.ts';
+import { llamaGraph } from './llama.ts';
+import { type LlamaConfig, rotaryFrequencies } from './llama-config.ts';
+import type { LlamaWeights } from './llama-weights.ts';
+import { RowModel, type RowModelOptions } from './row-model.ts';
+import type { Parameter } from './trainable.ts';
+
+const EMBEDDING = 'model.embed_tokens.weight';
+
+export interface TrainableLlamaOptions extends RowModelOptions {
+  /** What each token sees, cut to the past. Default: all of it. */
+  readonly pattern?: Pattern;
+}
+
+/**
+ * Loads all weights in float32, by the names of the Hugging Face checkpoint; they are the parameters. `weights` must have been opened
+ * as 'f32'.
+ */
+export async function createTrainableLlama(
+  config: LlamaConfig,
+  weights: LlamaWeights,
+  options: TrainableLlamaOptions = {},
+): Promise<RowModel> {
+  const { graph, parameters } = await trainableLlama(config, weights, options.pattern);
+  const factors = weights.has('rope_freqs.weight') ? await weights.vector('rope_freqs.weight') : undefined;
+  return RowModel.create(
+    {
+      graph,
+      parameters,
+      vocabularySize: config.vocabularySize,
+      context: config.context,
+      lookups: [{ table: EMBEDDING, by: 'inputs' }],
+      frequencies: rotaryFrequencies(config, factors),
+    },
+    options,
+  );
+}
+
+/**
+ * `hidden`, `cos` and `sin` as in llamaGraph() and `targets` [rows, 1] (int64) to `losses` [rows, 1], or to `logits` [rows, vocabulary] without
+ * targets; and the parameters, the embedding among them.
+ */
+export async function trainableLlama(
+  config: LlamaConfig,
+  weights: LlamaWeights,
+  pattern?: Pattern,
+  output: 'losses' | 'logits' = 'losses',
+): Promise<{ readonly graph: Graph; readonly parameters: Parameter[] }> {
+  const layers = await llamaGraph(config, weights, {
+    accuracyLevel: 0,
+    separate: true,
+    ...(pattern === undefined ? {} : { pattern }),
+  });
+  const trained = weightsAsInputs(layers, (name) => name.startsWith('model.'));
+  const graph = GraphBuilder.from(trained.graph);
+  const hidden = layers.values.get('last_hidden');
+  if (hidden === undefined) throw new ArgumentError('the graph of the layers has no last_hidden');
+  const { vocabularySize, hiddenSize } = config;
+  const shape = [vocabularySize, hiddenSize];
+  const headName = weights.tiedEmbeddings ? EMBEDDING : 'lm_head.weight';
+  const logits = gemm(graph, hidden, graph.input(headName, 'float32', shape), undefined, {
+    transB: true,
+    name: 'logits',
+  });
+  if (output === 'logits') graph.output(logits);
+  else {
+    const targets = graph.input('targets', 'int64', [ROWS, 1]);
+    graph.output(neg(graph, gatherElements(graph, logSoftmax(graph, logits), targets, 1)), 'losses');
+  }
+  const matrix = async (name: string): Promise<Parameter> => ({
+    name,
+    shape,
+    data: Float32Array.from(toFloat32(await weights.stored(name))),
+  });
+  const tables = [await matrix(EMBEDDING)];
+  if (headName !== EMBEDDING) tables.push(await matrix(headName));
+  return { graph: graph.build(), parameters: [...tables, ...(await Promise.all(trained.weights.map(loaded)))] };
+}
+
+/** A copy: training changes it. */
+async function loaded({ name, shape, load }: Initializer): Promise<Parameter> {
+  const data = await load();
+  if (!(data instanceof Float32Array)) throw new ArgumentError(`weight ${name} must be float32 to be trained`);
+  return { name, shape, data: Float32Array.from(data) };
+}
