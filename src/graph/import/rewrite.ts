@@ -1,9 +1,9 @@
 import { checkPattern, type Pattern } from '../../pattern/index.ts';
 import { ONNX_TYPE } from '../element-type.ts';
+import { GraphEdit } from '../graph-edit.ts';
 import type { Dimension, Graph, Node } from '../ir.ts';
 import { type AttentionMatch, GraphView, type Unmatched } from './attention-match.ts';
 import { batchAttentionNode } from './batch-attention.ts';
-import { GraphEdit } from './graph-edit.ts';
 import { type KeyTerm, MaskError, maskTerms } from './mask-terms.ts';
 import { matchAttentionNode } from './match-node.ts';
 import { matchSoftmax, widthOf } from './match-softmax.ts';

@@ -1,4 +1,5 @@
-import type { Attribute, Dimension, ElementType, Graph, Initializer, Node, Value } from '../ir.ts';
+import { ONNX_TYPE } from './element-type.ts';
+import type { Attribute, Dimension, ElementType, Graph, Initializer, Node, TensorData, Value } from './ir.ts';
 
 /** Nodes and values that are added to an imported graph. */
 export class GraphEdit {
@@ -7,7 +8,6 @@ export class GraphEdit {
   readonly initializers: Initializer[];
   /** Nodes that stand before, or in the place of, another one. */
   readonly replacements = new Map<Node, Node[]>();
-  readonly #constants = new Map<string, string>();
   readonly #made = new Map<string, string>();
 
   constructor(graph: Graph) {
@@ -33,15 +33,24 @@ export class GraphEdit {
 
   /** A constant vector of int64. */
   integers(values: readonly number[]): string {
-    const key = values.join();
-    const known = this.#constants.get(key);
-    if (known !== undefined) return known;
-    const name = this.free('constant');
-    const shape = [values.length];
-    this.values.set(name, { name, type: 'int64', shape });
-    this.initializers.push({ name, type: 'int64', shape, load: () => BigInt64Array.from(values, BigInt) });
-    this.#constants.set(key, name);
-    return name;
+    return this.constant('int64', BigInt64Array.from(values, BigInt), [values.length]);
+  }
+
+  /** A constant; equal ones are kept once. */
+  constant(type: ElementType, data: TensorData, shape: readonly number[]): string {
+    return this.once(`constant ${type} [${shape}] ${data.length > 64 ? this.initializers.length : data}`, () => {
+      const name = this.free('constant');
+      this.values.set(name, { name, type, shape });
+      this.initializers.push({ name, type, shape, load: () => data });
+      return name;
+    });
+  }
+
+  /** A value in another type, in the same shape. */
+  cast(into: Node[], name: string, type: ElementType): string {
+    const value = this.values.get(name);
+    const shape = value === undefined || value.ranked === false ? undefined : value.shape;
+    return this.add(into, 'Cast', [name], { type, shape }, { to: { type: 'int', value: ONNX_TYPE[type] } });
   }
 
   /** What `make` gives for this key the first time. Its nodes stand in the first place that asks, which comes before the others. */

@@ -1,0 +1,236 @@
+import { describe, expect, it } from 'vitest';
+import { referenceAttention } from '../../attention/index.ts';
+import { PatternError } from '../../errors.ts';
+import { type Pattern, parsePattern } from '../../pattern/index.ts';
+import type { DenseBackend, HostTensor } from '../backend.ts';
+import { batchAttentionNode } from '../import/batch-attention.ts';
+import type { Graph, Value } from '../ir.ts';
+import { createNodeBackend } from '../onnxruntime-node-backend.ts';
+import { createWebBackend } from '../onnxruntime-web-backend.ts';
+import { allClose, random } from '../testing.ts';
+import { lowerGraph } from './index.ts';
+import type { LowerOptions } from './lower-attention.ts';
+
+interface Sizes {
+  readonly batch: number;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly width: number;
+  readonly valueWidth: number;
+}
+
+const PLAIN: Sizes = { batch: 1, heads: 2, keyValueHeads: 2, width: 8, valueWidth: 8 };
+const GROUPED: Sizes = { batch: 2, heads: 4, keyValueHeads: 2, width: 8, valueWidth: 4 };
+
+interface Extras {
+  readonly softcap?: number;
+  readonly sinkLogits?: Float32Array;
+  readonly hasKeyMask?: boolean;
+}
+
+/** A graph of one attention node, [B, H, N, D] to [B, H, N, E]. */
+function attentionGraph(pattern: Pattern, sizes: Sizes, extras: Extras = {}): Graph {
+  const { heads, keyValueHeads, width, valueWidth } = sizes;
+  const q: Value = { name: 'q', type: 'float32', shape: ['batch', heads, 'queries', width] };
+  const k: Value = { name: 'k', type: 'float32', shape: ['batch', keyValueHeads, 'keys', width] };
+  const v: Value = { name: 'v', type: 'float32', shape: ['batch', keyValueHeads, 'keys', valueWidth] };
+  const y: Value = { name: 'y', type: 'float32', shape: ['batch', heads, 'queries', valueWidth] };
+  const keyMask: Value = { name: 'key_mask', type: 'bool', shape: ['batch', 'keys'] };
+  const sinks: Value = { name: 'sinks', type: 'float32', shape: [heads] };
+  const { softcap, sinkLogits, hasKeyMask = false } = extras;
+  const inputs = [q, k, v, ...(hasKeyMask ? [keyMask] : []), ...(sinkLogits === undefined ? [] : [sinks])];
+  const node = batchAttentionNode({
+    name: 'attention',
+    pattern,
+    scale: 0.4,
+    ...(softcap === undefined ? {} : { softcap }),
+    inputs: {
+      q: 'q',
+      k: 'k',
+      v: 'v',
+      ...(hasKeyMask ? { keyMask: 'key_mask' } : {}),
+      ...(sinkLogits === undefined ? {} : { sinkLogits: 'sinks' }),
+    },
+    output: 'y',
+  });
+  const values = new Map([...inputs, y].map((value) => [value.name, value]));
+  return { name: 'one attention', inputs, outputs: [y], nodes: [node], initializers: [], values };
+}
+
+/** Runs the lowered graph at several lengths and compares with the definition. */
+async function check(
+  backend: DenseBackend,
+  pattern: Pattern,
+  lengths: readonly (number | readonly [queries: number, keys: number])[],
+  sizes: Sizes = PLAIN,
+  extras: Extras = {},
+  options: LowerOptions = {},
+): Promise<void> {
+  const session = await backend.compile(lowerGraph(attentionGraph(pattern, sizes, extras), options));
+  const { batch, heads, keyValueHeads, width, valueWidth } = sizes;
+  try {
+    for (const length of lengths) {
+      const [queries, keys] = typeof length === 'number' ? [length, length] : length;
+      const tensor = (count: number, rows: number, columns: number, seed: number) => ({
+        data: random(batch * count * rows * columns, seed),
+        shape: [batch, count, rows, columns] as const,
+      });
+      const q = tensor(heads, queries, width, 1);
+      const k = tensor(keyValueHeads, keys, width, 2);
+      const v = tensor(keyValueHeads, keys, valueWidth, 3);
+      const feeds: Record<string, HostTensor> = {};
+      for (const [name, each] of Object.entries({ q, k, v })) feeds[name] = { type: 'float32', ...each };
+      const { softcap, sinkLogits, hasKeyMask = false } = extras;
+      if (sinkLogits !== undefined) feeds.sinks = { type: 'float32', data: sinkLogits, shape: [heads] };
+      const mask = Uint8Array.from({ length: batch * keys }, (_, i) => (i % 7 === 3 || i % keys < i / keys ? 0 : 1));
+      if (hasKeyMask) feeds.key_mask = { type: 'bool', data: mask, shape: [batch, keys] };
+      const { y } = await session.compute(feeds);
+      const entries = Array.from({ length: batch }, (_, b) => {
+        const entry = (each: typeof q) => {
+          const [, count, rows, columns] = each.shape;
+          const size = count * rows * columns;
+          return { data: each.data.subarray(b * size, (b + 1) * size), shape: [1, count, rows, columns] as const };
+        };
+        const kept = [...mask.subarray(b * keys, (b + 1) * keys).keys()].filter((i) => mask[b * keys + i] === 1);
+        const within: Pattern = { kind: 'global', positions: kept, direction: 'keys' };
+        const { output } = referenceAttention({
+          q: entry(q),
+          k: entry(k),
+          v: entry(v),
+          pattern: hasKeyMask ? { kind: 'intersect', of: [pattern, within] } : pattern,
+          scale: 0.4,
+          ...(softcap === undefined ? {} : { softcap }),
+          ...(sinkLogits === undefined ? {} : { sinkLogits }),
+        });
+        return Array.from(output);
+      });
+      expect(y?.shape).toEqual([batch, heads, queries, valueWidth]);
+      allClose(Array.from(y?.data ?? [], Number), entries.flat(), 1e-5);
+    }
+  } finally {
+    await session.release();
+  }
+}
+
+const backend = await createNodeBackend({ threads: 1 });
+const LENGTHS = [1, 2, 63, 64, 65, 130, 200];
+
+/** Patterns without random draws and with the lengths that tell their pieces apart. */
+const PATTERNS = [
+  'dense',
+  'causal',
+  'window:5',
+  'window:40&causal',
+  'sinks:3+window:16&causal',
+  'global:0,7,70+window:4',
+  '(global:0,7,70+window:4)&causal',
+];
+
+describe('attention in standard operators is the definition', () => {
+  it.each(PATTERNS)('%s at any length', async (text) => {
+    await check(backend, parsePattern(text), LENGTHS);
+  });
+
+  const kinds: Pattern[] = [
+    { kind: 'window', left: 6, right: 2, dilation: 3 },
+    { kind: 'window', left: 0, right: 0 },
+    { kind: 'blockLocal', block: 24, back: 1 },
+    { kind: 'diagonals', offsets: [0, 3, 17] },
+    { kind: 'prefixLm', prefix: 9 },
+    { kind: 'aShape', sinks: 4, window: 20 },
+    { kind: 'verticalSlash', vertical: [0, 30, 31], slash: [0, 1, 2, 50] },
+    { kind: 'bigBird', block: 16, window: 3, global: 1, table: [[0], [3, 5], [1, 2], [0, 4], [7], [1, 9], [2, 12]] },
+    { kind: 'blocks', block: 32, table: [[0], [0, 1], [], [1, 3], [0, 4, 5]] },
+    { kind: 'global', positions: [2, 80] },
+    { kind: 'global', positions: [2, 80], direction: 'queries' },
+    {
+      kind: 'intersect',
+      of: [
+        { kind: 'strided', stride: 8 },
+        { kind: 'window', left: 64, right: 0 },
+      ],
+    },
+    {
+      kind: 'intersect',
+      of: [
+        { kind: 'complement', of: { kind: 'sinks', count: 5 } },
+        { kind: 'window', left: 20, right: 9 },
+      ],
+    },
+    { kind: 'perHead', heads: [{ kind: 'window', left: 3, right: 3 }, { kind: 'causal' }] },
+    // No pair at all.
+    {
+      kind: 'intersect',
+      of: [
+        { kind: 'sinks', count: 3 },
+        { kind: 'complement', of: { kind: 'sinks', count: 5 } },
+      ],
+    },
+  ];
+  it.each(kinds.map((pattern) => [JSON.stringify(pattern), pattern] as const))('%s', async (_, pattern) => {
+    await check(backend, pattern, LENGTHS);
+  });
+
+  it('grouped heads, a batch, and values of another width', async () => {
+    await check(backend, parsePattern('global:1,9+window:12'), [5, 64, 150], GROUPED);
+    const perHead: Pattern = {
+      kind: 'perHead',
+      heads: [{ kind: 'window', left: 3, right: 3 }, { kind: 'causal' }, { kind: 'dense' }],
+    };
+    await check(backend, perHead, [5, 70], GROUPED);
+  });
+
+  it('more keys than queries: queries stand at the end', async () => {
+    await check(
+      backend,
+      parsePattern('sinks:3+window:16&causal'),
+      [
+        [1, 90],
+        [70, 100],
+        [3, 3],
+      ],
+      GROUPED,
+    );
+    await check(backend, parsePattern('global:0,95+window:4'), [[20, 100]], GROUPED);
+  });
+
+  it('key masks, soft caps and sink logits', async () => {
+    const sinkLogits = Float32Array.of(0.5, -1, 2, 0);
+    const pattern = parsePattern('global:1+window:6');
+    await check(backend, pattern, [9, 100], GROUPED, { hasKeyMask: true });
+    await check(backend, pattern, [9, 100], GROUPED, { softcap: 0.7, sinkLogits });
+    await check(backend, pattern, [70], PLAIN, { hasKeyMask: true, sinkLogits: sinkLogits.subarray(0, 2) });
+    // Rows whose only keys are masked give zeros.
+    await check(backend, parsePattern('window:0'), [20], GROUPED, { hasKeyMask: true });
+  });
+
+  it('random blocks up to a maximum length', async () => {
+    const pattern: Pattern = { kind: 'bigBird', block: 16, window: 3, global: 1, random: 2, seed: 5, perHead: true };
+    await check(backend, pattern, [40, 200, 256], PLAIN, {}, { maximumLength: 256 });
+  });
+
+  it('chunks of any size', async () => {
+    for (const chunk of [1, 7, 300]) {
+      await check(backend, parsePattern('global:0,7+window:9'), [1, 50], PLAIN, {}, { chunk });
+    }
+  });
+
+  it('in onnxruntime-web', async () => {
+    const web = await createWebBackend({ threads: 1 });
+    await check(web, parsePattern('global:1,9+window:12'), [5, 150], GROUPED, { hasKeyMask: true });
+    await check(web, { kind: 'bigBird', block: 16, window: 3, global: 1, table: [[0], [3], [1]] }, [60], GROUPED);
+  });
+});
+
+describe('patterns that are no pieces of fixed size are refused by name', () => {
+  it.each<[string, Pattern]>([
+    ['strided', { kind: 'strided', stride: 8 }],
+    ['fixed', { kind: 'fixed', stride: 8, summary: 1 }],
+    ['columns', { kind: 'columns', start: 0, count: 1, period: 4 }],
+    ['bigBird', { kind: 'bigBird', block: 16, window: 3, global: 1, random: 2, seed: 5 }],
+    ['documents', { kind: 'documents', lengths: [3, 4] }],
+  ])('%s', (_, pattern) => {
+    expect(() => lowerGraph(attentionGraph(pattern, PLAIN))).toThrow(PatternError);
+    expect(() => lowerGraph(attentionGraph(pattern, PLAIN))).toThrow('cannot be written in ONNX operators');
+  });
+});

@@ -1,0 +1,494 @@
+/**
+ * Sparse attention in standard ONNX operators. A Loop goes over the queries in chunks; for each it gathers the keys and values of the
+ * pattern's cover (a stretch of neighbours, fixed places, blocks of a table), and computes MatMul, a mask from positions,
+ * Softmax, MatMul. Lengths are read from shapes when the graph runs, so that any will do, and the scores of one chunk are all
+ * that exists beside the inputs and the output.
+ */
+import { PatternError } from '../../errors.ts';
+import { distinctHeads } from '../../pattern/heads.ts';
+import { checkPattern, type Pattern } from '../../pattern/index.ts';
+import type { GraphEdit } from '../graph-edit.ts';
+import type { BatchAttentionNode } from '../import/batch-attention.ts';
+import type { Node } from '../ir.ts';
+import { type Allowed, all, allowedPairs, isAmong } from './allowed-pairs.ts';
+import { Emitter } from './emitter.ts';
+import { type BlockTable, type KeyCover, keyCover } from './key-cover.ts';
+
+export interface LowerOptions {
+  /** Texts for which random blocks are drawn; a pattern without them takes any length. */
+  readonly maximumLength?: number;
+  /** Queries that are computed at a time. Default: by the reach of the pattern. */
+  readonly chunk?: number;
+}
+
+/** Added to the scores of pairs that are not allowed; a row of only these still has a finite softmax. */
+const FORBIDDEN = -1e30;
+
+/**
+ * The nodes that compute `node`, up to its output. Throws PatternError, naming the pattern, where standard operators do not express it.
+ */
+export function lowerAttention(edit: GraphEdit, node: BatchAttentionNode, options: LowerOptions = {}): Node[] {
+  checkPattern(node.pattern);
+  const nodes: Node[] = [];
+  const emitter = new Emitter(edit, nodes);
+  const { q, k, v } = node.inputs;
+  const heads = sideOf(edit, q, 1);
+  const keyValueHeads = sideOf(edit, k, 1);
+  const { patterns, headRows } = distinctHeads(node.pattern, heads ?? 1);
+  const [only] = patterns;
+  if (patterns.length === 1 && only !== undefined) {
+    const repeats = heads !== undefined && heads === keyValueHeads ? 1 : undefined;
+    return lowerHeads(
+      emitter,
+      node,
+      { q, k, v, repeats, sinkLogits: node.inputs.sinkLogits },
+      only,
+      options,
+      node.output,
+    );
+  }
+  if (heads === undefined || keyValueHeads === undefined) {
+    throw new PatternError(
+      `SparseAttention ${node.name}: the number of its heads is not known, and its pattern differs by head`,
+    );
+  }
+  const order: number[] = [];
+  const parts = patterns.map((pattern, i) => {
+    const own = [...headRows.keys()].filter((head) => headRows[head] === i);
+    order.push(...own);
+    const groups = own.map((head) => Math.floor(head / (heads / keyValueHeads)));
+    const part = emitter.edit.free('heads');
+    const inputs = {
+      q: emitter.gather(q, emitter.int64(...own), 1),
+      k: emitter.gather(k, emitter.int64(...groups), 1),
+      v: emitter.gather(v, emitter.int64(...groups), 1),
+      repeats: 1,
+      sinkLogits: node.inputs.sinkLogits && emitter.gather(node.inputs.sinkLogits, emitter.int64(...own), 0),
+    };
+    lowerHeads(emitter, node, inputs, pattern, options, part);
+    return part;
+  });
+  const back = Array.from({ length: heads }, (_, head) => order.indexOf(head));
+  emitter.op(
+    'Gather',
+    [emitter.concat(parts, 1), emitter.int64(...back)],
+    'float32',
+    { axis: { type: 'int', value: 1 } },
+    node.output,
+  );
+  return nodes;
+}
+
+/** Inputs of heads that have one pattern. */
+interface HeadInputs {
+  readonly q: string;
+  readonly k: string;
+  readonly v: string;
+  /** Query heads for each key/value head, where it is 1. */
+  readonly repeats: number | undefined;
+  readonly sinkLogits: string | undefined;
+}
+
+function lowerHeads(
+  emitter: Emitter,
+  node: BatchAttentionNode,
+  inputs: HeadInputs,
+  pattern: Pattern,
+  options: LowerOptions,
+  output: string,
+): Node[] {
+  const cover = keyCover(pattern, options.maximumLength);
+  const plan = new HeadsPlan(emitter, node, inputs, pattern, cover, options);
+  const banded = plan.chunks();
+  if (cover.rows.length === 0) emitter.op('Identity', [banded], 'float32', {}, output);
+  else plan.withRows(banded, output);
+  return emitter.nodes;
+}
+
+/** The pieces of one pattern's computation that share lengths and inputs. */
+class HeadsPlan {
+  readonly #emitter: Emitter;
+  readonly #node: BatchAttentionNode;
+  readonly #inputs: HeadInputs;
+  readonly #pattern: Pattern;
+  readonly #cover: KeyCover;
+  readonly #maximumLength: number | undefined;
+  readonly #chunk: number;
+  /** N and M, as vectors of one int64. */
+  readonly #queries: string;
+  readonly #keys: string;
+  /** M - N: a query stands at its row plus that. */
+  readonly #offset: string;
+
+  constructor(
+    emitter: Emitter,
+    node: BatchAttentionNode,
+    inputs: HeadInputs,
+    pattern: Pattern,
+    cover: KeyCover,
+    options: LowerOptions,
+  ) {
+    this.#emitter = emitter;
+    this.#node = node;
+    this.#inputs = inputs;
+    this.#pattern = pattern;
+    this.#cover = cover;
+    this.#maximumLength = options.maximumLength;
+    this.#chunk = chunkOf(cover, options.chunk);
+    this.#queries = emitter.side(inputs.q, 2);
+    this.#keys = emitter.side(inputs.k, 2);
+    this.#offset = emitter.op('Sub', [this.#keys, this.#queries], 'int64');
+  }
+
+  /** The output [B, H, N, E] of all rows, those of global queries among them as if they were none. */
+  chunks(): string {
+    const emitter = this.#emitter;
+    const size = emitter.int64(this.#chunk);
+    const padded = emitter.op('Add', [this.#queries, emitter.int64(this.#chunk - 1)], 'int64');
+    const count = emitter.op('Div', [padded, size], 'int64');
+    const last = emitter.op('Sub', [this.#queries, emitter.int64(1)], 'int64');
+    const stacked = emitter.loop(count, (body, i) => {
+      const first = body.op('Mul', [i, size], 'int64');
+      const steps = emitter.edit.constant(
+        'int64',
+        BigInt64Array.from({ length: this.#chunk }, (_, j) => BigInt(j)),
+        [this.#chunk],
+      );
+      // The last chunk repeats the last query; those rows are cut off afterwards.
+      const rows = body.op('Min', [body.op('Add', [first, steps], 'int64'), last], 'int64');
+      const start = body.op('Add', [first, this.#offset], 'int64');
+      const keys = this.#keysOf(body, start);
+      const positions = body.op('Add', [rows, this.#offset], 'int64');
+      return this.#attend(body, body.gather(this.#inputs.q, rows, 2), positions, keys, undefined);
+    });
+    // [chunks, B, H, C, E] to [B, H, chunks * C, E], without the rows after the last query.
+    const merged = emitter.op('Reshape', [emitter.transpose(stacked, [1, 2, 0, 3, 4]), this.#mergedShape(stacked)]);
+    return emitter.op('Slice', [merged, emitter.int64(0), this.#queries, emitter.int64(2)]);
+  }
+
+  /** Puts the rows of global queries, which see keys everywhere, in their places. */
+  withRows(banded: string, output: string): void {
+    const emitter = this.#emitter;
+    const places = emitter.int64(...this.#cover.rows);
+    const own = emitter.op('Sub', [places, this.#offset], 'int64');
+    const isQuery = emitter.op(
+      'And',
+      [emitter.op('LessOrEqual', [emitter.int64(0), own], 'bool'), emitter.op('Less', [own, this.#queries], 'bool')],
+      'bool',
+    );
+    // Places outside of the text compute the first row again, and are put nowhere.
+    const safe = emitter.op('Where', [isQuery, own, emitter.int64(0)], 'int64');
+    const every: Keys = {
+      k: this.#inputs.k,
+      v: this.#inputs.v,
+      positions: emitter.range(emitter.int64(0), this.#keys),
+      isOnce: true,
+      mask: this.#node.inputs.keyMask,
+      tableRow: () => {
+        throw new PatternError('global queries have no row in a table of blocks');
+      },
+    };
+    const rows = this.#attend(emitter, emitter.gather(this.#inputs.q, safe, 2), places, every, this.#cover.rows);
+    const everything = emitter.concat([banded, rows], 2);
+    const numbers = emitter.op(
+      'Add',
+      [
+        this.#queries,
+        emitter.edit.constant('int64', BigInt64Array.from(this.#cover.rows.keys(), BigInt), [this.#cover.rows.length]),
+      ],
+      'int64',
+    );
+    const queries = emitter.range(emitter.int64(0), this.#queries);
+    const kept = (values: string): string =>
+      emitter.op('Compress', [values, isQuery], 'int64', { axis: { type: 'int', value: 0 } });
+    const order = emitter.op('ScatterElements', [queries, kept(own), kept(numbers)], 'int64', {
+      axis: { type: 'int', value: 0 },
+    });
+    emitter.op('Gather', [everything, order], 'float32', { axis: { type: 'int', value: 2 } }, output);
+  }
+
+  /** The keys that the queries of one chunk look at; `start` is the position of its first query. */
+  #keysOf(body: Emitter, start: string): Keys {
+    const { reach, columns, table } = this.#cover;
+    const { k, v } = this.#inputs;
+    const zero = body.int64(0);
+    const parts: { k: string; v: string; positions: string; isOnce: Allowed; mask: string | undefined }[] = [];
+    const { keyMask } = this.#node.inputs;
+    let near: { from: string; to: string } | undefined;
+    if (reach !== undefined) {
+      const back =
+        reach.back === Infinity
+          ? zero
+          : body.op('Max', [body.op('Sub', [start, body.int64(reach.back)], 'int64'), zero], 'int64');
+      const from = body.op('Min', [back, body.op('Sub', [this.#keys, body.int64(1)], 'int64')], 'int64');
+      const ahead =
+        reach.ahead === Infinity ? this.#keys : body.op('Add', [start, body.int64(this.#chunk + reach.ahead)], 'int64');
+      const to = body.op(
+        'Max',
+        [body.op('Min', [ahead, this.#keys], 'int64'), body.op('Add', [from, body.int64(1)], 'int64')],
+        'int64',
+      );
+      near = { from, to };
+      const slice = (value: string, axis: number, type?: 'bool'): string =>
+        body.op('Slice', [value, from, to, body.int64(axis)], type);
+      parts.push({
+        k: slice(k, 2),
+        v: slice(v, 2),
+        positions: body.range(from, to),
+        isOnce: true,
+        mask: keyMask && slice(keyMask, 1, 'bool'),
+      });
+    }
+    /** Whether positions are keys that the neighbours have not. */
+    const isElsewhere = (positions: string): Allowed => {
+      const exists = body.op('Less', [positions, this.#keys], 'bool');
+      if (near === undefined) return exists;
+      const before = body.op('Less', [positions, near.from], 'bool');
+      const after = body.op('LessOrEqual', [near.to, positions], 'bool');
+      return all(body, [exists, body.op('Or', [before, after], 'bool')]);
+    };
+    const last = body.op('Sub', [this.#keys, body.int64(1)], 'int64');
+    const gathered = (positions: string, isOnce: Allowed): void => {
+      const safe = body.op('Max', [body.op('Min', [positions, last], 'int64'), zero], 'int64');
+      parts.push({
+        k: body.gather(k, safe, 2),
+        v: body.gather(v, safe, 2),
+        positions,
+        isOnce,
+        mask: keyMask && body.gather(keyMask, safe, 1, 'bool'),
+      });
+    };
+    if (columns.length > 0) {
+      const positions = body.int64(...columns);
+      gathered(positions, isElsewhere(positions));
+    }
+    let tableRow: Keys['tableRow'] = () => {
+      throw new PatternError('a table of blocks is not in the cover');
+    };
+    if (table !== undefined) {
+      const rowOf = (each: BlockTable): string => this.#tableRow(body, each, start);
+      tableRow = (each) => body.cast(rowOf(each), 'int32');
+      const blocks = rowOf(table);
+      const isBlock = body.op('LessOrEqual', [zero, blocks], 'bool');
+      const steps = body.edit.constant(
+        'int64',
+        BigInt64Array.from({ length: table.block }, (_, j) => BigInt(j)),
+        [1, table.block],
+      );
+      const firsts = body.op(
+        'Unsqueeze',
+        [body.op('Mul', [blocks, body.int64(table.block)], 'int64'), body.int64(1)],
+        'int64',
+      );
+      const positions = body.op('Reshape', [body.op('Add', [firsts, steps], 'int64'), body.int64(-1)], 'int64');
+      const valid = body.op(
+        'Expand',
+        [
+          body.op('Unsqueeze', [isBlock, body.int64(1)], 'bool'),
+          body.op('Shape', [body.op('Add', [firsts, steps], 'int64')], 'int64'),
+        ],
+        'bool',
+      );
+      const among = isAmong(body, body.cast(positions, 'int32'), columns);
+      const isNew = typeof among === 'boolean' ? !among : body.op('Not', [among], 'bool');
+      gathered(
+        positions,
+        all(body, [isElsewhere(positions), body.op('Reshape', [valid, body.int64(-1)], 'bool'), isNew]),
+      );
+    }
+    if (parts.length === 0) {
+      // A pattern of global queries alone: others see nothing, which one key that is not allowed says too.
+      gathered(zero, false);
+    }
+    return joinedKeys(body, parts, tableRow);
+  }
+
+  /** The key blocks int64 [T] of the queries' block in a table, -1 where there are fewer. */
+  #tableRow(body: Emitter, { block, rows }: BlockTable, start: string): string {
+    const width = Math.max(1, ...rows.map((row) => row.length));
+    // The row after the last one is empty: for the blocks beyond the table.
+    const data = new BigInt64Array((rows.length + 1) * width).fill(-1n);
+    for (const [i, row] of rows.entries()) for (const [j, each] of row.entries()) data[i * width + j] = BigInt(each);
+    const table = body.edit.constant('int64', data, [rows.length + 1, width]);
+    const own = body.op('Min', [body.op('Div', [start, body.int64(block)], 'int64'), body.int64(rows.length)], 'int64');
+    return body.op('Squeeze', [body.gather(table, own, 0, 'int64'), body.int64(0)], 'int64');
+  }
+
+  /** Softmax attention of some queries [B, H, C, D] at positions int64 [C] over the keys: [B, H, C, E]. */
+  #attend(body: Emitter, queries: string, positions: string, keys: Keys, rows: readonly number[] | undefined): string {
+    const { repeats, sinkLogits } = this.#inputs;
+    const { scale, softcap } = this.#node;
+    const isGrouped = repeats !== 1;
+    const scaled = body.op('Mul', [queries, body.float(scale)]);
+    // [B, H, C, D] times [B, H, D, K], or [B, G, H/G, C, D] times [B, G, 1, D, K].
+    const grouped = isGrouped ? body.op('Reshape', [scaled, this.#groupedShape()]) : scaled;
+    const transposed = body.transpose(keys.k, [0, 1, 3, 2]);
+    const [k, v] = isGrouped
+      ? [body.op('Unsqueeze', [transposed, body.int64(2)]), body.op('Unsqueeze', [keys.v, body.int64(2)])]
+      : [transposed, keys.v];
+    let scores = body.op('MatMul', [grouped, k]);
+    if (softcap !== undefined) {
+      const bounded = body.op('Tanh', [body.op('Div', [scores, body.float(softcap)])]);
+      scores = body.op('Mul', [bounded, body.float(softcap)]);
+    }
+    const allowed = this.#allowed(body, positions, keys, rows, isGrouped);
+    if (allowed === false) scores = body.op('Add', [body.op('Mul', [scores, body.float(0)]), body.float(FORBIDDEN)]);
+    else if (allowed !== true) scores = body.op('Where', [allowed, scores, body.float(FORBIDDEN)]);
+    const probabilities = body.op('Softmax', [scores], 'float32', { axis: { type: 'int', value: -1 } });
+    let attended = body.op('MatMul', [probabilities, v]);
+    if (sinkLogits !== undefined) attended = this.#withSinks(body, attended, scores, sinkLogits, isGrouped);
+    if (allowed === false) attended = body.op('Mul', [attended, body.float(0)]);
+    else if (allowed !== true) {
+      const counts = body.op('ReduceSum', [body.cast(allowed, 'float32'), body.int64(-1)], 'float32', {
+        keepdims: { type: 'int', value: 1 },
+      });
+      attended = body.op('Mul', [attended, body.op('Min', [counts, body.float(1)])]);
+    }
+    return isGrouped ? body.op('Reshape', [attended, this.#ungroupedShape(rows?.length ?? this.#chunk)]) : attended;
+  }
+
+  /** Which pairs attend, bool that broadcasts to the scores. */
+  #allowed(
+    body: Emitter,
+    positions: string,
+    keys: Keys,
+    rows: readonly number[] | undefined,
+    isGrouped: boolean,
+  ): Allowed {
+    const pairs = {
+      q: body.op('Unsqueeze', [body.cast(positions, 'int32'), body.int64(1)], 'int32'),
+      k: body.op('Unsqueeze', [body.cast(keys.positions, 'int32'), body.int64(0)], 'int32'),
+      maximumLength: this.#maximumLength,
+      tableRow: keys.tableRow,
+      ...(rows === undefined ? {} : { rows }),
+    };
+    const allowed = all(body, [allowedPairs(body, this.#pattern, pairs), keys.isOnce]);
+    if (keys.mask === undefined) return allowed;
+    // [B, K] beside [B, H, C, K] or [B, G, H/G, C, K].
+    const mask = body.op('Unsqueeze', [keys.mask, body.int64(...(isGrouped ? [1, 2, 3] : [1, 2]))], 'bool');
+    return all(body, [allowed, mask]);
+  }
+
+  /** A logit beside the scores in the denominator: times z / (z + e^sink), z the sum of the exponentials. */
+  #withSinks(body: Emitter, attended: string, scores: string, sinkLogits: string, isGrouped: boolean): string {
+    const opset = body.edit.graph.opsets?.get('') ?? 24;
+    const lse =
+      opset >= 18
+        ? body.op('ReduceLogSumExp', [scores, body.int64(-1)])
+        : body.op('ReduceLogSumExp', [scores], 'float32', { axes: { type: 'ints', value: [-1] } });
+    const groups = body.concat([this.#groups(), body.int64(-1, 1, 1)], 0, 'int64');
+    const sinks = isGrouped
+      ? body.op('Reshape', [sinkLogits, groups])
+      : body.op('Reshape', [sinkLogits, body.int64(-1, 1, 1)]);
+    return body.op('Mul', [attended, body.op('Sigmoid', [body.op('Sub', [lse, sinks])])]);
+  }
+
+  #groups(): string {
+    return this.#emitter.edit.once(`groups of ${this.#inputs.k}`, () => this.#emitter.side(this.#inputs.k, 1));
+  }
+
+  /** [0, G, H / G, -1, D], where 0 keeps the batch. */
+  #groupedShape(): string {
+    const emitter = this.#emitter;
+    return emitter.edit.once(`grouped shape of ${this.#inputs.q}`, () => {
+      const heads = emitter.side(this.#inputs.q, 1);
+      const each = emitter.op('Div', [heads, this.#groups()], 'int64');
+      return emitter.concat(
+        [emitter.int64(0), this.#groups(), each, emitter.int64(-1), emitter.side(this.#inputs.q, 3)],
+        0,
+        'int64',
+      );
+    });
+  }
+
+  /** [0, H, C, E]. */
+  #ungroupedShape(rows: number): string {
+    const emitter = this.#emitter;
+    return emitter.edit.once(`ungrouped shape of ${this.#inputs.q} in ${rows}`, () =>
+      emitter.concat(
+        [emitter.int64(0), emitter.side(this.#inputs.q, 1), emitter.int64(rows), emitter.side(this.#inputs.v, 3)],
+        0,
+        'int64',
+      ),
+    );
+  }
+
+  /** [B, H, chunks * C, E]. */
+  #mergedShape(stacked: string): string {
+    const emitter = this.#emitter;
+    return emitter.concat(
+      [emitter.side(stacked, 1), emitter.side(stacked, 2), emitter.int64(-1), emitter.side(stacked, 4)],
+      0,
+      'int64',
+    );
+  }
+}
+
+/** Keys and values that some queries look at, K of them. */
+interface Keys {
+  /** [B, G, K, D] */
+  readonly k: string;
+  /** [B, G, K, E] */
+  readonly v: string;
+  /** int64 [K] */
+  readonly positions: string;
+  /** bool [K]: not there twice, and not beyond the text. */
+  readonly isOnce: Allowed;
+  /** bool [B, K] */
+  readonly mask: string | undefined;
+  readonly tableRow: (table: BlockTable) => string;
+}
+
+function joinedKeys(body: Emitter, parts: readonly Omit<Keys, 'tableRow'>[], tableRow: Keys['tableRow']): Keys {
+  const masks = parts.flatMap(({ mask }) => (mask === undefined ? [] : [mask]));
+  const isOnce = parts.every((part) => part.isOnce === true)
+    ? true
+    : parts.every((part) => part.isOnce === false)
+      ? false
+      : body.concat(
+          parts.map(({ isOnce: own, positions }) => (typeof own === 'string' ? own : filled(body, positions, own))),
+          0,
+          'bool',
+        );
+  return {
+    k: body.concat(
+      parts.map((part) => part.k),
+      2,
+    ),
+    v: body.concat(
+      parts.map((part) => part.v),
+      2,
+    ),
+    positions: body.concat(
+      parts.map((part) => part.positions),
+      0,
+      'int64',
+    ),
+    isOnce,
+    mask: masks.length === 0 ? undefined : body.concat(masks, 1, 'bool'),
+    tableRow,
+  };
+}
+
+/** The same answer for all positions. */
+function filled(body: Emitter, positions: string, answer: boolean): string {
+  const isEqual = body.op('Equal', [positions, positions], 'bool');
+  return answer ? isEqual : body.op('Not', [isEqual], 'bool');
+}
+
+/** Queries at a time: about a quarter of the keys that they share, so that little of what is computed is masked. */
+function chunkOf({ reach, table }: KeyCover, wanted: number | undefined): number {
+  const near = reach === undefined ? 0 : reach.back + reach.ahead;
+  const chunk = wanted ?? Math.min(256, Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, near / 4)))));
+  if (table === undefined) return chunk;
+  // All queries of a chunk have one row of the table.
+  let divisor = Math.min(chunk, table.block);
+  while (table.block % divisor !== 0) divisor--;
+  return divisor;
+}
+
+function sideOf(edit: GraphEdit, name: string, axis: number): number | undefined {
+  const value = edit.values.get(name);
+  const side = value?.ranked === false ? undefined : value?.shape[axis];
+  return typeof side === 'number' ? side : undefined;
+}
