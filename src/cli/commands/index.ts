@@ -3,6 +3,7 @@ import { registerAdvise } from './advise.ts';
 import { registerBenchAttention } from './bench-attention.ts';
 import { registerBenchScaling } from './bench-scaling.ts';
 import { registerDoctor } from './doctor.ts';
+import { registerEmbed } from './embed.ts';
 import { registerGenerate } from './generate.ts';
 import { registerMask } from './mask.ts';
 import { registerPerplexity } from './perplexity.ts';
@@ -11,6 +12,7 @@ import { registerPerplexity } from './perplexity.ts';
 export const registry: readonly Register[] = [
   registerPerplexity,
   registerGenerate,
+  registerEmbed,
   registerAdvise,
   registerMask,
   (program, start) => {

@@ -24,13 +24,13 @@ export function encoderClasses(): string[] {
 }
 
 /**
- * The architecture of a config.json and the task of its class: the first of `architectures`, or `asked`.
+ * The architecture of a config.json, and the task: `asked`, or that of the class which `architectures` names first.
  * @throws ModelError that lists what is implemented.
  */
 export function findEncoder(
   config: Readonly<Record<string, unknown>>,
   source: string,
-  asked?: string,
+  asked?: Task,
 ): { readonly architecture: EncoderArchitecture; readonly task: Task } {
   const { model_type: type, architectures } = config;
   const architecture = typeof type === 'string' && Object.hasOwn(ENCODERS, type) ? ENCODERS[type] : undefined;
@@ -41,11 +41,15 @@ export function findEncoder(
   }
   const { className, tasks } = architecture;
   const first = Array.isArray(architectures) && typeof architectures[0] === 'string' ? architectures[0] : undefined;
-  const name = asked ?? first ?? `${className}Model`;
+  const name = first ?? `${className}Model`;
+  if (asked !== undefined && tasks.includes(asked)) return { architecture, task: asked };
   for (const [suffix, task] of Object.entries(TASKS)) {
-    if (name === className + suffix && tasks.includes(task)) return { architecture, task };
+    if (asked === undefined && name === className + suffix && tasks.includes(task)) return { architecture, task };
   }
   const known = Object.entries(TASKS).flatMap(([suffix, task]) => (tasks.includes(task) ? [className + suffix] : []));
-  const what = asked === undefined ? `${source}: architectures names ${name}` : `architecture is ${name}`;
-  throw new ModelError(`${what}; for model_type ${String(type)} Farfield implements ${known.join(', ')}`);
+  throw new ModelError(
+    asked === undefined
+      ? `${source}: architectures names ${name}; for model_type ${String(type)} Farfield implements ${known.join(', ')}`
+      : `${source}: task is ${asked}; for model_type ${String(type)} Farfield implements ${tasks.join(', ')}`,
+  );
 }

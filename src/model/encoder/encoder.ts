@@ -2,24 +2,26 @@
 import type { WasmDevice } from '../../attention/index.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
 import { compileProgram, type DenseBackend, type Program, type ProgramOutputs, ROWS } from '../../graph/index.ts';
+import type { Tokenizer } from '../../text/index.ts';
 import type { EncoderModel, EncoderSequence, PackedBatch } from './architecture.ts';
 import { packedAttention } from './attend.ts';
 import { EncoderBuilder } from './builder.ts';
-import { HeadRunner, type Rows } from './head-runner.ts';
+import { HeadRunner, means, type Rows } from './head-runner.ts';
 import type { PairsOf, RandomBlockTables } from './layout.ts';
 import { checkSequences, type EncoderInput, packSequences } from './sequences.ts';
 import type { EncoderTensors } from './tensors.ts';
 
-/** Sequences go through the layers together up to this many rows; a longer one goes alone. */
 const ROWS_TOGETHER = 16_384;
 
 export interface EncoderRunOptions extends EncoderInput {
-  /** Which outputs to compute. Default: all that the model has. */
-  readonly outputs?: readonly ('hidden' | 'pooled' | 'head')[];
+  /** Which outputs to compute. Default: 'hidden', and 'pooled' and 'head' where the model has them. */
+  readonly outputs?: readonly ('hidden' | 'mean' | 'first' | 'pooled' | 'head')[];
   /** Places of each sequence at which a head of every token computes, e.g. those of a mask. Default: every place. */
   readonly headPlaces?: readonly (readonly number[])[];
   /** BigBird's random key blocks by layer, for every sequence of the batch. Default: those of the published implementation. */
   readonly randomBlocks?: readonly RandomBlockTables[];
+  /** Sequences go through the layers together up to this many rows; a longer one goes alone. Default 16,384. */
+  readonly rowsTogether?: number;
   /** After each layer: layers done of all that the batch needs. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Stops between layers; the promise rejects with the signal's reason. */
@@ -36,6 +38,10 @@ export interface Matrix {
 export interface EncoderOutput {
   /** The last hidden state [L, hidden]. */
   readonly hidden?: Matrix;
+  /** The mean of the last hidden state's rows of tokens that are not masked [hidden]. */
+  readonly mean?: Float32Array;
+  /** The last hidden state's first row [hidden]. */
+  readonly first?: Float32Array;
   /** What a pooler makes of the first token [hidden]. */
   readonly pooled?: Float32Array;
   /** [L, vocabulary] or [L, classes], or [places, ...] where places were given; of a sequence classifier [classes]. */
@@ -49,6 +55,7 @@ export interface EncoderOutput {
 export interface EncoderParts {
   readonly model: EncoderModel;
   readonly tensors: EncoderTensors;
+  readonly tokenizer?: Tokenizer | undefined;
   readonly device: WasmDevice;
   readonly backend: DenseBackend;
   /** Frees what the opener made beside these. */
@@ -61,6 +68,8 @@ export interface EncoderParts {
 export class Encoder implements AsyncDisposable {
   readonly hiddenSize: number;
   readonly vocabularySize: number;
+  /** Of the folder that the encoder was loaded from, where there is one. */
+  readonly tokenizer: Tokenizer | undefined;
   readonly #parts: EncoderParts;
   readonly #program: Program;
   readonly #pairs: ReadonlyMap<string, PairsOf>;
@@ -76,6 +85,7 @@ export class Encoder implements AsyncDisposable {
   ) {
     this.hiddenSize = parts.model.hiddenSize;
     this.vocabularySize = parts.model.vocabularySize;
+    this.tokenizer = parts.tokenizer;
     this.#parts = parts;
     this.#program = program;
     this.#pairs = pairs;
@@ -113,7 +123,7 @@ export class Encoder implements AsyncDisposable {
    * Reads a batch of sequences, packed without padding.
    * @throws ArgumentError for ids, masks or lengths that the model does not have; DeviceError after dispose().
    */
-  run(options: EncoderRunOptions): Promise<EncoderOutput[]> {
+  async run(options: EncoderRunOptions): Promise<EncoderOutput[]> {
     const { model } = this.#parts;
     const sequences = checkSequences(options, model);
     const places = options.headPlaces;
@@ -122,7 +132,7 @@ export class Encoder implements AsyncDisposable {
     }
     const result = this.#turn.then(async () => {
       if (this.#disposed) throw new DeviceError('run: the encoder was disposed');
-      const groups = groupsOf(sequences);
+      const groups = groupsOf(sequences, options.rowsTogether ?? ROWS_TOGETHER);
       const outputs: EncoderOutput[] = [];
       for (const [i, group] of groups.entries()) {
         const own = places?.slice(outputs.length, outputs.length + group.length);
@@ -175,6 +185,12 @@ export class Encoder implements AsyncDisposable {
         Object.assign(results[i] ?? {}, { hidden: { data, shape: [givenLength, model.hiddenSize] } });
       }
     }
+    const pooled = wanted.includes('mean') ? means(hidden, model.hiddenSize, batch.layout) : undefined;
+    for (const [i, { start }] of batch.layout.sequences.entries()) {
+      const row = (data: Float32Array, at: number) => data.slice(at * model.hiddenSize, (at + 1) * model.hiddenSize);
+      if (pooled !== undefined) Object.assign(results[i] ?? {}, { mean: row(pooled, i) });
+      if (wanted.includes('first')) Object.assign(results[i] ?? {}, { first: row(hidden, start) });
+    }
     for (const [name, head] of this.#heads) {
       if (!wanted.includes(name === 'pooler' ? 'pooled' : 'head')) continue;
       const rows = await head.run(hidden, batch.layout, places, signal);
@@ -218,12 +234,12 @@ export class Encoder implements AsyncDisposable {
 }
 
 /** Neighbours in the batch, as many together as are worth it. */
-function groupsOf(sequences: readonly EncoderSequence[]): EncoderSequence[][] {
+function groupsOf(sequences: readonly EncoderSequence[], rowsTogether: number): EncoderSequence[][] {
   const groups: EncoderSequence[][] = [];
   let rows = Infinity;
   for (const sequence of sequences) {
     rows += sequence.ids.length;
-    if (rows > ROWS_TOGETHER) {
+    if (rows > rowsTogether) {
       groups.push([]);
       rows = sequence.ids.length;
     }

@@ -1,11 +1,13 @@
 import type { WasmDevice } from '../../attention/index.ts';
 import type { DenseBackend } from '../../graph/index.ts';
 import type { Pattern } from '../../pattern/index.ts';
+import type { Tokenizer } from '../../text/index.ts';
+import type { Task } from './architecture.ts';
 import type { Encoder } from './encoder.ts';
 
 export interface LoadEncoderOptions {
-  /** The class to load, e.g. 'BertModel' of a checkpoint that config.json calls BertForMaskedLM. Default: what config.json says. */
-  readonly architecture?: string;
+  /** What to load, e.g. 'base' of a checkpoint that config.json calls BertForMaskedLM. Default: what config.json says. */
+  readonly task?: Task;
   /** In the place of full attention (BERT, RoBERTa, full layers of ModernBERT): for texts that are long. Default: dense. */
   readonly pattern?: Pattern;
   /**
@@ -13,6 +15,8 @@ export interface LoadEncoderOptions {
    * Longformer (section 5) extends RoBERTa's table before training. Without training it fits patterns that look near.
    */
   readonly positions?: 'given' | 'repeat';
+  /** Default: tokenizer.json beside the weights, where there is one. */
+  readonly tokenizer?: Tokenizer;
   /** For attention. Default: one of the model's own, which ends with it. */
   readonly device?: WasmDevice;
   /** For everything else. Default: onnxruntime-node. */
@@ -28,7 +32,7 @@ export interface LoadEncoderOptions {
  * Opens an encoder (see ENCODERS in architectures.ts): a .safetensors file or an index of shards with config.json beside it, or a folder
  * with these. Needs Node. The caller ends it with dispose().
  * @throws ModelError for an architecture that is not implemented or a configuration that is impossible; CheckpointError for weights that
- *   are missing, corrupt, or not those of the configuration, with the tensors' names.
+ *   are missing, corrupt, or not those of the configuration, with the tensors' names; TextError for a tokenizer that does not match.
  */
 export async function loadEncoder(path: string, options: LoadEncoderOptions = {}): Promise<Encoder> {
   const { loadEncoderFromDisk } = await import('./load-node.ts');
