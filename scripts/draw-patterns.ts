@@ -41,7 +41,8 @@ export function patternFiles(): Map<string, string> {
     '- `perLayer([...])` and `layerPattern(pattern, layer)` give each layer a pattern.',
     '- `patternFromCoo`, `patternFromCsr`, `patternFromBsr`, `patternFromDense` take explicit masks; `toCoo`, `toCsr`, `toBsr`,',
     '  `toDense` give them back. `compilePredicate((head, q, k) => ...)` asks a function about every pair: n^2 calls, no JSON.',
-    '- `checkPatternFits(pattern, n)` says whether a grid, documents or positions are meant for n tokens.',
+    '- `checkPatternFits(pattern, n)` says whether a grid, documents or positions are meant for n tokens; `compileMask` and',
+    '  `attention` ask it, unless the length of the whole text is said to be unknown: `compileMask(pattern, { length: Infinity, ... })`.',
     '',
   ];
   for (const { title, pages } of SECTIONS) {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ArgumentError, DeviceError } from '../errors.ts';
+import { ArgumentError, DeviceError, PatternError } from '../errors.ts';
 import { compileMask } from '../mask/index.ts';
-import { causal, dense, intersect, perHead, sinks, union, window } from '../pattern/index.ts';
+import { causal, dense, documents, globalTokens, intersect, perHead, sinks, union, window } from '../pattern/index.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import { createDevice } from './attention.ts';
 import { referenceAttention } from './reference.ts';
@@ -222,12 +222,27 @@ describe('bad arguments', () => {
       { mask: compileMask(dense(), { queries: 6, keys: 6, heads: 4 }) },
       /6 queries and 6 keys; q and k have 4, 6 and 7/,
     ],
+    [
+      'a grid of other cells',
+      { pattern: { kind: 'axial', grid: [2, 3], axes: [[1]] } },
+      /2 x 3 = 6 cells; the text has 7/,
+    ],
+    [
+      'a global token beyond the text',
+      { pattern: globalTokens({ positions: [7] }) },
+      /global has position 7; the text has 7/,
+    ],
+    [
+      'documents of another length',
+      { pattern: documents({ lengths: [4, 4] }) },
+      /documents is for 8 tokens; the text has 7/,
+    ],
     ['an output of another shape', { output: tensor([1, 4, 6, 8], 1) }, /output must be \[1, 4, 6, 5\]/],
   ];
   it.each(cases)('%s', async (_, change, message) => {
     await using device = await createDevice({ threads: 1 });
     const run = device.attention({ q, k, v, ...change });
-    await expect(run).rejects.toThrow(ArgumentError);
+    await expect(run).rejects.toThrow('pattern' in change ? PatternError : ArgumentError);
     await expect(run).rejects.toThrow(message);
   });
 

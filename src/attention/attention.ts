@@ -8,7 +8,7 @@ let shared: Promise<WasmDevice> | undefined;
  * of size N x M; scores first soft-capped and modified, probabilities dropped, where the options say so. Runs on `device`, or on one that is made at the first call and shared by all that follow.
  *
  * Rows that see no key give zeros and lse = -Infinity. The result does not depend on the number of threads.
- * @throws ArgumentError where shapes disagree or a number is not finite; MemoryError before anything is allocated
+ * @throws ArgumentError where shapes disagree or a number is not finite; PatternError; MemoryError before anything is allocated
  *   where one head does not fit; DeviceError where a worker fails.
  */
 export async function attention(

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError, PatternError } from '../errors.ts';
 import { compileMask, refineMask } from '../mask/index.ts';
-import { causal, intersect, sinks, union, window } from '../pattern/index.ts';
+import { causal, documents, globalTokens, intersect, sinks, union, window } from '../pattern/index.ts';
 import { createDevice } from './attention.ts';
 import { KeyValueCache } from './cache.ts';
 import { referenceAttention } from './reference.ts';
@@ -71,6 +71,18 @@ describe('KeyValueCache', () => {
       cache.dispose();
     },
   );
+
+  it('streams a pattern that is meant for the whole text', async () => {
+    const own = intersect(
+      causal(),
+      union(documents({ lengths: [300, 250, 150] }), globalTokens({ positions: [0, 600] })),
+    );
+    const cache = new KeyValueCache(device, [{ ...layer, pattern: own }]);
+    const got = await stream(cache, [90, 7]);
+    const want = referenceAttention({ q: rows(q, HEADS), k: rows(k, GROUPS), v: rows(v, GROUPS), pattern: own }).output;
+    for (let i = 0; i < want.length; i++) expect(Math.abs(got[i] - want[i])).toBeLessThan(4e-6);
+    cache.dispose();
+  });
 
   it.each([[[64]], [[1, 40, 3]]])('modifies scores by absolute positions, in chunks of %j', async (chunks) => {
     const cache = new KeyValueCache(device, [layer]);

@@ -123,7 +123,7 @@ export class KeyValueCache {
     const heap = this.#device.heap;
     for (const group of this.#groups) {
       group.table.add(Math.floor(from / BLOCK_SIDE), Math.ceil((from + rows) / BLOCK_SIDE));
-      const size = { queries: rows, keys: from + rows, heads: group.heads };
+      const size = { queries: rows, keys: from + rows, heads: group.heads, length: Infinity };
       const page = (block: number) => group.table.page(block);
       group.mask = placeMask(heap, compileMask(group.pattern, size), page);
       if (group.sinkPattern) group.sinkMask = placeMask(heap, compileMask(group.sinkPattern, size), page);

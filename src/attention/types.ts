@@ -22,7 +22,7 @@ export interface AttentionOptions {
   readonly k: Tensor;
   /** Values [B, G, M, E]. */
   readonly v: Tensor;
-  /** Which pairs attend: a compiled mask, or a pattern that is compiled for these lengths. Default: every pair. */
+  /** Which pairs attend: a compiled mask, or a pattern that is compiled for these lengths, and must be meant for them. Default: every pair. */
   readonly mask?: BlockMask;
   readonly pattern?: Pattern;
   /** Factor on q . k. Default 1 / sqrt(D). */

@@ -41,6 +41,7 @@ describe.each(Object.entries(arbitraryFamilies(260)))('%s', (kind, arbitrary) =>
                   ? { kind: 'complement', of: own }
                   : own;
           const mask = compileMask(pattern, {
+            length: Infinity,
             queries,
             keys,
             heads: 2,

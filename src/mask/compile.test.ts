@@ -79,6 +79,7 @@ describe('compileMask', () => {
         fc.option(fc.integer({ min: -150, max: 300 }), { nil: undefined }),
         (pattern, queries, keys, heads, queryOffset) => {
           const mask = compileMask(pattern, {
+            length: Infinity,
             queries,
             keys,
             heads,
@@ -98,7 +99,7 @@ describe('compileMask', () => {
 
   it('is allows() for every place of an edge within a block', () => {
     const check = (pattern: Pattern, queries: number, keys: number, queryOffset: number): void => {
-      const mask = compileMask(pattern, { queries, keys, heads: 1, queryOffset });
+      const mask = compileMask(pattern, { queries, keys, heads: 1, queryOffset, length: Infinity });
       expect(Buffer.compare(toDense(mask, 0), denseByDefinition(pattern, 0, queries, keys, queryOffset))).toBe(0);
     };
     // Steps at which the edge of the window meets a corner of a block, exactly or but for one.
@@ -133,7 +134,7 @@ describe('compileMask', () => {
         fc.array(fc.nat({ max: 1200 }), { minLength: 30, maxLength: 30 }),
         (pattern, queries, keys, back) => {
           // Dense and causal parts keep every block of these rows, which is right, only slow to look through.
-          const mask = compileMask(pattern, { queries, keys, heads: 1 });
+          const mask = compileMask(pattern, { queries, keys, heads: 1, length: Infinity });
           for (const [i, distance] of back.entries()) {
             const q = i % queries;
             const k = i % 5 === 0 ? distance : keys - 1 - distance;
@@ -216,7 +217,8 @@ describe('compileMask', () => {
     expect(dense.every((bit, i) => bit === (i % 100 === 0 ? 1 : 0))).toBe(true);
     expect(compileMask(sinks(most), { queries: 1, keys: 1, heads: 1 }).bitmaps[0]).toBe(1);
     expect(
-      compileMask(globalTokens({ positions: [most] }), { queries: 9, keys: 9, heads: 1 }).rows[0]?.column,
+      compileMask(globalTokens({ positions: [most] }), { queries: 9, keys: 9, heads: 1, length: Infinity }).rows[0]
+        ?.column,
     ).toHaveLength(0);
   });
 
@@ -227,5 +229,21 @@ describe('compileMask', () => {
     expect(() => compileMask(dense(), { ...options, heads: 0 })).toThrow(/heads is 0/);
     expect(() => compileMask(dense(), { ...options, queryOffset: NaN })).toThrow(/queryOffset is NaN/);
     expect(() => compileMask({ kind: 'window', left: -3, right: 0 }, options)).toThrow(PatternError);
+    expect(() => compileMask(dense(), { ...options, length: 7 })).toThrow(
+      /length is 7; it must be an integer from 8 on, or/,
+    );
+  });
+
+  it('refuses a pattern that is not meant for the text, where the text is known', () => {
+    const grid: Pattern = { kind: 'axial', grid: [3, 4], axes: [[0]] };
+    const square = { queries: 9, keys: 9, heads: 1 };
+    expect(() => compileMask(grid, square)).toThrow('axial is for a grid of 3 x 4 = 12 cells; the text has 9 tokens');
+    expect(() => compileMask(globalTokens({ positions: [9] }), square)).toThrow(PatternError);
+    // Of a text of 12, the first 9 tokens.
+    expect(toDense(compileMask(grid, { ...square, length: 12 }), 0)).toEqual(
+      toDense(compileMask(grid, { ...square, length: Infinity }), 0),
+    );
+    // More queries than keys, from position 3 on.
+    expect(compileMask(grid, { queries: 9, keys: 2, heads: 1, queryOffset: 3 }).queries).toBe(9);
   });
 });

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.ts';
-import { checkPattern } from '../pattern/check.ts';
+import { checkPatternFits } from '../pattern/fits.ts';
 import { distinctHeads } from '../pattern/heads.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import { BitmapStore, clip, EMPTY_BLOCK } from './bitmap.ts';
@@ -24,6 +24,12 @@ export interface CompileOptions {
   readonly heads: number;
   /** Absolute position of query row 0. Default keys - queries: the last query stands at the last key. */
   readonly queryOffset?: number;
+  /**
+   * Tokens of the whole text, which a pattern's grid, documents, ids and positions must be meant for (checkPatternFits). Default:
+   * up to the last key or query. Infinity where it is not known, for the chunks of a stream, or does not matter, for a model's
+   * pattern that any text is read with: positions beyond the text are then nowhere.
+   */
+  readonly length?: number;
 }
 
 /**
@@ -32,13 +38,19 @@ export interface CompileOptions {
  * left undecided get an exact bitmap, made row by row from intervals and once for all blocks that look alike. Time and
  * memory are proportional to the kept blocks.
  *
- * Throws PatternError for a pattern with a bad parameter, ArgumentError for lengths that are not non-negative integers, and
+ * Throws PatternError for a pattern with a bad parameter or one that does not fit the text, ArgumentError for lengths that are not non-negative integers, and
  * MemoryError beyond 2^28 blocks in one head's pattern or 2^22 distinct bitmaps.
  */
 export function compileMask(pattern: Pattern, options: CompileOptions): BlockMask {
   const { queries, keys, heads, queryOffset = keys - queries } = options;
   checkSizes(queries, keys, heads, queryOffset);
-  checkPattern(pattern);
+  const end = Math.max(keys, queries + queryOffset);
+  const { length = end } = options;
+  if (length !== Infinity && !(Number.isSafeInteger(length) && length >= end))
+    throw new ArgumentError(
+      `compileMask: length is ${String(length)}; it must be an integer from ${end} on, or Infinity`,
+    );
+  checkPatternFits(pattern, length);
 
   const { patterns, headRows } = distinctHeads(pattern, heads);
   const store = new BitmapStore(MAX_BITMAPS);

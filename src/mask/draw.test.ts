@@ -14,7 +14,7 @@ import { drawSvg } from './draw-svg.ts';
 import { drawText } from './draw-text.ts';
 
 function compile(pattern: Pattern, queries: number, keys = queries): BlockMask {
-  return compileMask(pattern, { queries, keys, heads: 2 });
+  return compileMask(pattern, { queries, keys, heads: 2, length: Infinity });
 }
 
 const streaming = compile(intersect(causal(), union(window(512), sinks(4))), 1_000_000);

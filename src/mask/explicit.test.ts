@@ -28,7 +28,7 @@ describe('explicit masks', () => {
         length,
         fc.integer({ min: 0, max: 30 }),
         (pattern, queries, keys, offset) => {
-          const options = { queries, keys, heads: 2, queryOffset: offset };
+          const options = { queries, keys, heads: 2, queryOffset: offset, length: Infinity };
           const mask = compileMask(pattern, options);
           const dense = [0, 1].map((head) => toDense(mask, head));
           const [first = new Uint8Array()] = dense;
@@ -78,7 +78,7 @@ describe('compilePredicate', () => {
   it('compiles what allows() says to the mask that compileMask makes', () => {
     fc.assert(
       fc.property(arbitraryPattern(100), length, length, (pattern, queries, keys) => {
-        const options = { queries, keys, heads: 3 };
+        const options = { queries, keys, heads: 3, length: Infinity };
         const want = compileMask(pattern, options);
         const got = compilePredicate((head, q, k) => allows(pattern, { head, q, k }), options);
         for (let head = 0; head < 3; head++) expect(Buffer.compare(toDense(got, head), toDense(want, head))).toBe(0);

@@ -43,7 +43,7 @@ describe('refineMask', () => {
         (pattern, queries, lists) => {
           const refinement = Object.fromEntries(Object.entries(lists).filter(([, list]) => list !== undefined));
           if (Object.keys(refinement).every((name) => name === 'padding')) return;
-          const mask = compileMask(pattern, { queries, keys, heads: 2 });
+          const mask = compileMask(pattern, { queries, keys, heads: 2, length: Infinity });
           const refined = refineMask(mask, refinement as Refinement);
           expect(refined.batch).toHaveLength(2);
           for (let b = 0; b < 2; b++) {
@@ -125,7 +125,7 @@ describe('refineMask', () => {
         arbitraryPattern(120),
         fc.array(fc.nat({ max: 150 }), { minLength: 1, maxLength: 4 }),
         (pattern, lengths) => {
-          const mask = compileMask(pattern, { queries: 130, keys: 150, heads: 2 });
+          const mask = compileMask(pattern, { queries: 130, keys: 150, heads: 2, length: Infinity });
           const refined = refineMask(mask, { lengths });
           const all = statistics(refined);
           const entries = (refined.batch ?? []).map((entry) => statistics(entry));

@@ -5,12 +5,12 @@ import type { Pattern } from './pattern.ts';
 
 /**
  * Checks that a pattern is meant for a text of `length` tokens, all at hand: a grid has that many cells, documents and lists
- * of ids that many tokens, global positions and columns lie within. compileMask does not ask for that, because a stream's
- * masks are compiled while the text is shorter. Throws PatternError with the reason.
+ * of ids that many tokens, global positions and columns lie within. `length` Infinity: a text whose length is not known, for which
+ * every pattern is. Throws PatternError with the reason.
  */
 export function checkPatternFits(pattern: Pattern, length: number): void {
   checkPattern(pattern);
-  checkPart(pattern, length);
+  if (length !== Infinity) checkPart(pattern, length);
 }
 
 function checkPart(pattern: Pattern, length: number): void {

@@ -97,7 +97,8 @@ export class PackedAttention implements AttentionPass {
   #mask(node: AttentionNode, length: number): BlockMask {
     const key = `${length} ${node.heads} ${JSON.stringify(node.pattern)}`;
     const known = this.#masks.get(key);
-    const mask = known ?? compileMask(node.pattern, { queries: length, keys: length, heads: node.heads });
+    const mask =
+      known ?? compileMask(node.pattern, { queries: length, keys: length, heads: node.heads, length: Infinity });
     this.#masks.delete(key);
     this.#masks.set(key, mask);
     const [oldest] = this.#masks.keys();

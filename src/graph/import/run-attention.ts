@@ -23,7 +23,7 @@ export function kernelAttention(device?: WasmDevice): BatchAttentionCallback {
     if (mask === undefined) {
       // Texts of another length are not likely to come back.
       if (masks.size >= 64) masks.clear();
-      mask = compileMask(node.pattern, { heads, queries, keys });
+      mask = compileMask(node.pattern, { heads, queries, keys, length: Infinity });
       masks.set(key, mask);
     }
     const within = keyPatterns(inputs.keyMask);

@@ -133,7 +133,7 @@ function maskOf(subject: BlockMask | Pattern, options: CostOptions): BlockMask {
     throw new ArgumentError('attentionCost: a compiled mask has its own queries, keys and heads; leave them out');
   }
   if (queries === undefined) throw new ArgumentError('attentionCost: a pattern needs `queries`, the number of tokens');
-  return compileMask(subject, { queries, keys: keys ?? queries, heads: heads ?? 1 });
+  return compileMask(subject, { queries, keys: keys ?? queries, heads: heads ?? 1, length: Infinity });
 }
 
 function countMask(mask: BlockMask): Counts {
@@ -150,7 +150,13 @@ function countMask(mask: BlockMask): Counts {
   });
   const sum = (field: 'keyRows' | 'queryRows'): number =>
     mask.headRows.reduce((total, row) => total + (rowCounts[row]?.[field] ?? 0), 0);
-  const last = compileMask(pattern, { queries: 1, keys, heads, queryOffset: queries - 1 + queryOffset });
+  const last = compileMask(pattern, {
+    queries: 1,
+    keys,
+    heads,
+    queryOffset: queries - 1 + queryOffset,
+    length: Infinity,
+  });
   const next = Math.max(0, queries + queryOffset);
   let cached = 0;
   for (let head = 0; head < heads; head++) {

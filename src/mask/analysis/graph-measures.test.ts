@@ -5,7 +5,7 @@ import { compileMask } from '../compile.ts';
 import { type GraphMeasureOptions, type GraphMeasures, graphMeasures } from './graph-measures.ts';
 
 function measure(pattern: Pattern, length: number, options?: GraphMeasureOptions, heads = 1): GraphMeasures {
-  return graphMeasures(compileMask(pattern, { queries: length, keys: length, heads }), options);
+  return graphMeasures(compileMask(pattern, { queries: length, keys: length, heads, length: Infinity }), options);
 }
 
 /** A ring: each token sees `reach` tokens to either side, around the ends. */

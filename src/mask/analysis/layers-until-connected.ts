@@ -34,7 +34,7 @@ export function layersUntilConnected(
 ): LayersUntilConnected {
   const { length, heads = 1, exactLength = 4096, seed = 0 } = options;
   checkCount('layersUntilConnected length', length, 1);
-  const mask = compileMask(pattern, { queries: length, keys: length, heads });
+  const mask = compileMask(pattern, { queries: length, keys: length, heads, length: Infinity });
   const graph = directedGraph(mask);
   const isCausal = !looksAhead(graph);
   const isExact = length <= Math.max(exactLength, SOURCES);

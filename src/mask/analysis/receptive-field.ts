@@ -36,7 +36,7 @@ export function receptiveField(
   if (patterns.length === 0)
     throw new ArgumentError('receptiveField: the list of patterns is empty; give one for each layer');
   const searches = patterns.map(
-    (own) => new HopSearch(directedGraph(compileMask(own, { queries: length, keys: length, heads }))),
+    (own) => new HopSearch(directedGraph(compileMask(own, { queries: length, keys: length, heads, length: Infinity }))),
   );
   const [first] = searches;
   const field =

@@ -114,6 +114,7 @@ describe('arrangeMask', () => {
         offset,
         (pattern, queries, keys, queryOffset) => {
           const mask = compileMask(pattern, {
+            length: Infinity,
             queries,
             keys,
             heads: 3,

@@ -19,7 +19,7 @@ export function packedAttention(
     const key = `${heads} ${JSON.stringify(pattern)}`;
     const known = masks.get(key);
     if (known !== undefined) return known;
-    const made = compileMask(pattern, { queries: layout.rows, keys: layout.rows, heads });
+    const made = compileMask(pattern, { queries: layout.rows, keys: layout.rows, heads, length: Infinity });
     masks.set(key, made);
     return made;
   };

@@ -137,7 +137,7 @@ async function time(
   repeat: number,
   signal?: AbortSignal,
 ): Promise<{ milliseconds: number; computedPairs: number }> {
-  const mask = compileMask(pattern, { queries: length, keys: length, heads });
+  const mask = compileMask(pattern, { queries: length, keys: length, heads, length: Infinity });
   const shape = [1, heads, length, width] as const;
   const tensor = (): Tensor => ({ data: device.allocate(heads * length * width), shape });
   const [q, k, v, output] = [tensor(), tensor(), tensor(), tensor()];
