@@ -1,4 +1,6 @@
-/** Changes weights: what can be trained, and what trains it. What needs Node is in node.ts. */
+/** Changes weights: what can be trained, and what trains it. */
+export { type BuildOptions, type BuiltTraining, buildTraining } from './config/build.ts';
+export { parseTrainConfig, type TrainConfig } from './config/config.ts';
 export * from './data/index.ts';
 export {
   type EvaluationEvent,

@@ -7,12 +7,14 @@ import { registerEmbed } from './embed.ts';
 import { registerGenerate } from './generate.ts';
 import { registerMask } from './mask.ts';
 import { registerPerplexity } from './perplexity.ts';
+import { registerTrain } from './train.ts';
 
 /** Every command, in the order in which the help lists them. */
 export const registry: readonly Register[] = [
   registerPerplexity,
   registerGenerate,
   registerEmbed,
+  registerTrain,
   registerAdvise,
   registerMask,
   (program, start) => {

@@ -19,10 +19,10 @@ export interface ParameterGroup {
 }
 
 /**
- * Words of a name that mark an embedding. They stand between dots, slashes or underscores: wte and wpe are GPT-2's names, the
- * rest those of BERT, Longformer and Llama.
+ * Words of a name that mark an embedding. They stand between dots, slashes or underscores: wte and wpe are GPT-2's names,
+ * positions is model/gpt.ts's, the rest those of BERT, Longformer and Llama.
  */
-const EMBEDDING = /(^|[._/])(embed|embedding|embeddings|wte|wpe)([._/]|$)/;
+const EMBEDDING = /(^|[._/])(embed|embedding|embeddings|positions|wte|wpe)([._/]|$)/;
 
 /**
  * Whether a parameter decays where no rule speaks of it: matrices do; vectors (biases and the weights of norms) and embeddings,

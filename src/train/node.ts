@@ -1,2 +1,0 @@
-/** The parts of train/ that need Node. */
-export { diskFolder } from './save/folder-node.ts';
