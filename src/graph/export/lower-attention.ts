@@ -333,7 +333,9 @@ class HeadsPlan {
     }
     const allowed = this.#allowed(body, positions, keys, rows, isGrouped);
     if (allowed === false) scores = body.op('Add', [body.op('Mul', [scores, body.float(0)]), body.float(FORBIDDEN)]);
-    else if (allowed !== true) scores = body.op('Where', [allowed, scores, body.float(FORBIDDEN)]);
+    else if (allowed !== true) {
+      scores = body.op('Add', [scores, body.op('Where', [allowed, body.float(0), body.float(FORBIDDEN)])]);
+    }
     const probabilities = body.op('Softmax', [scores], 'float32', { axis: { type: 'int', value: -1 } });
     let attended = body.op('MatMul', [probabilities, v]);
     if (sinkLogits !== undefined) attended = this.#withSinks(body, attended, scores, sinkLogits, isGrouped);

@@ -1,0 +1,121 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { env, InferenceSession as WebSession, Tensor as WebTensor } from 'onnxruntime-web';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDevice, type WasmDevice } from '../attention/index.ts';
+import { type ExportOptions, exportOnnx } from '../graph/index.ts';
+import { type Pattern, parsePattern } from '../pattern/index.ts';
+import { llamaOnnxGraph } from './llama-onnx.ts';
+import { openLlamaWeights } from './llama-weights.ts';
+import { checkpointOf, definition, openTiny, TINY, tinyWeights } from './testing.ts';
+
+const weights = tinyWeights(TINY);
+
+async function exported(pattern: Pattern, options: ExportOptions = {}) {
+  const opened = openLlamaWeights(checkpointOf(weights), TINY, {
+    format: 'safetensors',
+    weights: 'f32',
+    source: 'tiny',
+  });
+  return exportOnnx(await llamaOnnxGraph(TINY, opened, { pattern }), options);
+}
+
+const idsOf = (length: number, seed = 0) => Array.from({ length }, (_, i) => (i * i * 7 + i * 3 + seed) % 49);
+const int64 = (values: readonly number[]) => BigInt64Array.from(values, BigInt);
+
+function largestDifference(got: ArrayLike<number>, want: readonly number[]): number {
+  expect(got.length).toBe(want.length);
+  return want.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (got[i] ?? Number.NaN))), 0);
+}
+
+const PATTERN = parsePattern('sinks:2+window:9');
+const CAUSAL: Pattern = { kind: 'intersect', of: [{ kind: 'causal' }, PATTERN] };
+
+describe('an exported Llama', () => {
+  let device: WasmDevice;
+  beforeAll(async () => {
+    device = await createDevice({ threads: 1 });
+  });
+  afterAll(() => device.dispose());
+
+  it('gives the logits of the definition and of the native path at any length', async () => {
+    const { model } = await exported(PATTERN);
+    const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+    expect(session.inputNames).toEqual(['input_ids', 'attention_mask']);
+    await using native = await openTiny(device);
+    for (const length of [1, 7, 64, 131]) {
+      const ids = idsOf(length);
+      const shape = [1, length];
+      const feeds = {
+        input_ids: new Tensor('int64', int64(ids), shape),
+        attention_mask: new Tensor('int64', int64(ids.map(() => 1)), shape),
+      };
+      const { logits } = await session.run(feeds);
+      expect(logits?.dims).toEqual([1, length, TINY.vocabularySize]);
+      const got = logits?.data as Float32Array;
+      expect(largestDifference(got, definition(TINY, weights, ids, CAUSAL).flat())).toBeLessThan(1e-4);
+      const last = await native.stream({ pattern: PATTERN, positions: 'given', length }).logits(ids);
+      expect(largestDifference(got.subarray(-TINY.vocabularySize), Array.from(last))).toBeLessThan(1e-4);
+    }
+    await session.release();
+  });
+
+  it('takes batches with padding on either side', async () => {
+    const { model } = await exported(PATTERN);
+    const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+    const [length, short] = [40, 25];
+    const [first, second] = [idsOf(length), idsOf(short, 5)];
+    const padding = Array<number>(length - short).fill(0);
+    const dense = await exported(parsePattern('causal'));
+    const denseSession = await InferenceSession.create(dense.model, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+    for (const [side, run, pattern] of [
+      ['right', session, CAUSAL],
+      // Positions of a text with padding before it begin later; attention without sinks sees distances alone.
+      ['left', denseSession, { kind: 'causal' }],
+    ] as const) {
+      const own = side === 'right' ? [...second, ...padding] : [...padding, ...second];
+      const mask = side === 'right' ? [...second.map(() => 1), ...padding] : [...padding, ...second.map(() => 1)];
+      const shape = [2, length];
+      const { logits } = await run.run({
+        input_ids: new Tensor('int64', int64([...first, ...own]), shape),
+        attention_mask: new Tensor('int64', int64([...first.map(() => 1), ...mask]), shape),
+      });
+      const got = logits?.data as Float32Array;
+      const size = length * TINY.vocabularySize;
+      expect(largestDifference(got.subarray(0, size), definition(TINY, weights, first, pattern).flat())).toBeLessThan(
+        1e-3,
+      );
+      const start = size + (side === 'right' ? 0 : padding.length * TINY.vocabularySize);
+      const real = got.subarray(start, start + short * TINY.vocabularySize);
+      expect(largestDifference(real, definition(TINY, weights, second, pattern).flat())).toBeLessThan(1e-4);
+    }
+    await session.release();
+    await denseSession.release();
+  });
+
+  it('runs in onnxruntime-web, with its weights beside it', async () => {
+    const { model, externalData } = await exported(PATTERN, { externalData: 'tiny.onnx.data' });
+    const inside = await exported(PATTERN);
+    expect(model.length).toBeLessThan(inside.model.length / 2);
+    const data = new Uint8Array(externalData?.bytes ?? 0);
+    let filled = 0;
+    for await (const part of externalData?.content() ?? []) {
+      data.set(part, filled);
+      filled += part.length;
+    }
+    expect(filled).toBe(data.length);
+    env.wasm.numThreads = 1;
+    const session = await WebSession.create(model, {
+      externalData: [{ path: 'tiny.onnx.data', data }],
+      logSeverityLevel: 3,
+    });
+    const ids = idsOf(70);
+    const { logits } = await session.run({
+      input_ids: new WebTensor('int64', int64(ids), [1, 70]),
+      attention_mask: new WebTensor('int64', int64(ids.map(() => 1)), [1, 70]),
+    });
+    expect(largestDifference(logits?.data as Float32Array, definition(TINY, weights, ids, CAUSAL).flat())).toBeLessThan(
+      1e-3,
+    );
+    await session.release();
+  });
+});
