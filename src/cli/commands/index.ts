@@ -4,9 +4,11 @@ import { registerBenchAttention } from './bench-attention.ts';
 import { registerBenchScaling } from './bench-scaling.ts';
 import { registerDoctor } from './doctor.ts';
 import { registerEmbed } from './embed.ts';
+import { registerExport } from './export.ts';
 import { registerGenerate } from './generate.ts';
 import { registerMask } from './mask.ts';
 import { registerPerplexity } from './perplexity.ts';
+import { registerSparsify } from './sparsify.ts';
 import { registerTrain } from './train.ts';
 
 /** Every command, in the order in which the help lists them. */
@@ -15,6 +17,8 @@ export const registry: readonly Register[] = [
   registerGenerate,
   registerEmbed,
   registerTrain,
+  registerSparsify,
+  registerExport,
   registerAdvise,
   registerMask,
   (program, start) => {
