@@ -2,12 +2,19 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../attention/index.ts';
 import { type Checkpoint, createNodeBackend, type DenseBackend } from '../graph/index.ts';
-import { evaluateReference } from '../graph/reference/evaluate.ts';
-import { type Tensor64, tensor } from '../graph/reference/tensor.ts';
 import { allClose, random } from '../graph/testing.ts';
 import { causal, perHead, sinks, union, window } from '../pattern/index.ts';
-import { createGpt, type GptConfig, gptGraph, gptParameters } from './gpt.ts';
-import type { Parameter, TrainingBatch } from './trainable.ts';
+import { createGpt, type GptConfig, gptGraph, gptSpecifications } from './gpt.ts';
+import {
+  checkGradients,
+  matrix,
+  outputOf,
+  rotaryFeeds,
+  spreadWeights,
+  type Weights,
+  zerosFor,
+} from './testing-gradients.ts';
+import type { TrainingBatch } from './trainable.ts';
 
 const ROTARY: GptConfig = {
   vocabularySize: 11,
@@ -38,15 +45,7 @@ beforeAll(async () => {
 });
 afterAll(() => device.dispose());
 
-/** Initial weights are near the symmetric point where gradients vanish; these are not. */
-function weightsOf(config: GptConfig, scale = 0.4): Map<string, Float32Array> {
-  return new Map(
-    gptParameters(config, 1).map(({ name, data }, i) => [
-      name,
-      random(data.length, 100 + i).map((x, j) => (data[j] === 1 ? 1 + 0.3 * x : scale * x)),
-    ]),
-  );
-}
+const weightsOf = (config: GptConfig) => spreadWeights(gptSpecifications(config));
 
 /** Sequences of random tokens; every third row does not count. */
 function batchOf(lengths: readonly number[], vocabulary: number, seed = 1): TrainingBatch {
@@ -65,43 +64,26 @@ function batchOf(lengths: readonly number[], vocabulary: number, seed = 1): Trai
   };
 }
 
-const zerosFor = (parameters: readonly Parameter[]) => parameters.map(({ data }) => new Float32Array(data.length));
-
 /** The loss in float64 by the graph's definition, sequence by sequence. */
-async function definition(
-  config: GptConfig,
-  weights: ReadonlyMap<string, Float64Array>,
-  batch: TrainingBatch,
-): Promise<number> {
-  const graph = gptGraph(config);
+async function definition(config: GptConfig, weights: Weights, batch: TrainingBatch): Promise<number> {
   const { hiddenSize, heads } = config;
-  const half = hiddenSize / heads / 2;
   const table = weights.get('embedding') ?? [];
+  const positions = weights.get('positions');
   let sum = 0;
   let total = 0;
   for (const [i, start] of batch.starts.entries()) {
-    const end = batch.starts[i + 1] ?? batch.inputs.length;
-    const rows = end - start;
-    const at = (width: number, f: (row: number, column: number) => number): Tensor64 =>
-      tensor(
-        [rows, width],
-        Array.from({ length: rows * width }, (_, k) => f(Math.floor(k / width), k % width)),
-      );
-    const positions = weights.get('positions');
-    const feeds: Record<string, Tensor64> = {
-      hidden: at(hiddenSize, (row, d) => {
+    const rows = (batch.starts[i + 1] ?? batch.inputs.length) - start;
+    const losses = await outputOf(gptGraph(config), gptSpecifications(config), weights, {
+      hidden: matrix(rows, hiddenSize, (row, d) => {
         const token = table[(batch.inputs[start + row] as number) * hiddenSize + d] as number;
         return token + (positions?.[row * hiddenSize + d] ?? 0);
       }),
-      cos: at(half, (row, d) => Math.cos(row * 10_000 ** (-d / half))),
-      sin: at(half, (row, d) => Math.sin(row * 10_000 ** (-d / half))),
-      targets: at(1, (row) => Math.max(0, batch.targets[start + row] as number)),
-    };
-    for (const { name, shape } of gptParameters(config, 0)) feeds[name] = tensor(shape, weights.get(name));
-    const losses = (await evaluateReference(graph, feeds)).get('losses');
+      ...rotaryFeeds(rows, hiddenSize / heads / 2),
+      targets: matrix(rows, 1, (row) => Math.max(0, batch.targets[start + row] as number)),
+    });
     for (let row = 0; row < rows; row++) {
       const weight = batch.weights[start + row] as number;
-      sum += weight * (losses?.data[row] as number);
+      sum += weight * (losses.data[row] as number);
       total += weight;
     }
   }
@@ -113,30 +95,9 @@ describe('createGpt', () => {
     ['rotary positions, gated, grouped heads, patterns by head', ROTARY],
     ['learned positions, GELU, LayerNorm', LEARNED],
   ])('computes the loss and the gradients of its definition: %s', async (_, config) => {
-    const weights = weightsOf(config);
     const batch = batchOf([9, 5], config.vocabularySize);
-    await using model = await createGpt(config, { device, backend, weights });
-    const gradients = zerosFor(model.parameters);
-    const { loss, tokens } = await model.step(batch, gradients);
-    const exact = new Map([...weights].map(([name, data]) => [name, Float64Array.from(data)]));
-    expect(tokens).toBe(14);
-    expect(loss).toBeCloseTo(await definition(config, exact, batch), 5);
-    expect((await model.evaluate(batch)).loss).toBeCloseTo(loss, 6);
-    for (const [i, { name, data }] of model.parameters.entries()) {
-      const largest = Math.max(...(gradients[i]?.map(Math.abs) ?? []));
-      expect(largest, name).toBeGreaterThan(1e-4);
-      for (const element of [0, Math.floor(data.length / 2), data.length - 1]) {
-        const at = async (change: number) => {
-          const changed = Float64Array.from(data);
-          changed[element] = (changed[element] as number) + change;
-          return definition(config, new Map(exact).set(name, changed), batch);
-        };
-        const numeric = ((await at(1e-5)) - (await at(-1e-5))) / 2e-5;
-        expect(Math.abs((gradients[i]?.[element] as number) - numeric), `${name}[${element}]`).toBeLessThan(
-          1e-5 * Math.max(1, largest),
-        );
-      }
-    }
+    await using model = await createGpt(config, { device, backend, weights: weightsOf(config) });
+    await checkGradients(model, batch, (weights) => definition(config, weights, batch));
   });
 
   const all = (gradients: readonly Float32Array[]): number[] => gradients.flatMap((gradient) => [...gradient]);
@@ -280,6 +241,8 @@ describe('createGpt', () => {
     await expect(createGpt({ ...LEARNED, heads: 5 })).rejects.toThrow('heads (5) must divide hiddenSize (12)');
     await expect(createGpt({ ...LEARNED, layers: 0 })).rejects.toThrow('layers must be a positive integer, got 0');
     await expect(createGpt({ ...ROTARY, hiddenSize: 20 })).rejects.toThrow('even width; 20 / 4 is 5');
-    await expect(createGpt(LEARNED, { weights: new Map() })).rejects.toThrow('weights has no embedding');
+    await expect(createGpt(LEARNED, { weights: new Map() })).rejects.toThrow(
+      'weights.embedding must have 132 numbers, [11, 12]; it has none',
+    );
   });
 });

@@ -41,10 +41,10 @@ export async function createTrainableLlama(
     {
       graph,
       parameters,
-      vocabularySize: config.vocabularySize,
-      context: config.context,
+      input: { kind: 'tokens', vocabularySize: config.vocabularySize, context: config.context },
       lookups: [{ table: EMBEDDING, by: 'inputs' }],
       frequencies: rotaryFrequencies(config, factors),
+      head: { kind: 'tokens' },
     },
     options,
   );

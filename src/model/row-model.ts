@@ -1,4 +1,4 @@
-/** A model whose rows are tokens, as something to train: looks tokens up, runs the graph, and weighs the losses. */
+/** A model that computes rows, as something to train: makes rows of a batch, runs the graph, and pools and weighs its outputs. */
 import { defaultDevice, type WasmDevice } from '../attention/index.ts';
 import { ArgumentError } from '../errors.ts';
 import {
@@ -9,25 +9,31 @@ import {
   type Graph,
   type HostTensor,
   PackedAttention,
+  type ProgramOutputs,
   type TrainingProgram,
 } from '../graph/index.ts';
 import { checkBatch } from './batch.ts';
+import { checkLabels, classLoss, floatsOf, type RowHead, tokenGradients, tokenLoss } from './row-heads.ts';
+import { addRows, angles, lookUp, type PatchGrid, patchesOf } from './row-inputs.ts';
 import type { Parameter, StepOptions, StepResult, Trainable, TrainingBatch } from './trainable.ts';
 
 export interface RowModelParts {
   /**
-   * Inputs `hidden` [rows, hidden]; `cos` and `sin` [rows, D/2] where there are frequencies; `targets` [rows, 1] (int64); the parameters that it
-   * reads. Output `losses` [rows, 1].
+   * Inputs `hidden` [rows, hidden]; `cos` and `sin` [rows, D/2] where there are frequencies; `pixels` [rows, numbers] where the input is
+   * patches; the parameters that it reads. For tokens `targets` [rows, 1] (int64) too and the output `losses` [rows, 1]; for
+   * classes the output `logits` [rows, classes].
    */
   readonly graph: Graph;
   readonly parameters: readonly Parameter[];
-  readonly vocabularySize: number;
-  /** Most positions. */
-  readonly context: number;
+  /** What the rows of the graph are: the batch's tokens, or patches of images whose pixels those are. */
+  readonly input:
+    | { readonly kind: 'tokens'; readonly vocabularySize: number; readonly context: number }
+    | { readonly kind: 'patches'; readonly grid: PatchGrid };
   /** Tables [.., hidden] among the parameters, whose rows add up to `hidden`. */
   readonly lookups: readonly { readonly table: string; readonly by: 'inputs' | 'positions' }[];
   /** Of the rotary angles [D/2]. */
-  readonly frequencies?: Float64Array;
+  readonly frequencies?: Float64Array | undefined;
+  readonly head: RowHead;
 }
 
 export interface RowModelOptions {
@@ -41,9 +47,19 @@ export interface RowModelOptions {
   readonly signal?: AbortSignal;
 }
 
-type Floats = Extract<HostTensor, { type: 'float32' }>;
+/** A batch as the graph takes it. */
+interface Feed {
+  readonly feeds: Record<string, HostTensor>;
+  readonly rows: number;
+  /** First row of each sequence. */
+  readonly starts: Int32Array;
+  readonly positions: Int32Array;
+  /** Of the weights. */
+  readonly total: number;
+  readonly labels: Int32Array;
+}
 
-/** Looked-up rows, the graph, and its losses. Ends with dispose(). */
+/** Rows of a batch, the graph, and its loss. Ends with dispose(). */
 export class RowModel implements Trainable, AsyncDisposable {
   readonly parameters: readonly Parameter[];
   readonly #parts: RowModelParts;
@@ -66,7 +82,8 @@ export class RowModel implements Trainable, AsyncDisposable {
     const backend = options.backend ?? (await createNodeBackend());
     const program = await compileTraining(parts.graph, backend, {
       checkpoint: options.checkpoint,
-      inputs: ['hidden'],
+      inputs: parts.lookups.length === 0 ? [] : ['hidden'],
+      lateGradients: parts.head.kind === 'classes',
       onProgress: options.onProgress,
       signal: options.signal,
       // In the kernels' memory, so that what attention reads and writes goes from one to the other without a copy.
@@ -87,34 +104,35 @@ export class RowModel implements Trainable, AsyncDisposable {
 
   async step(batch: TrainingBatch, gradients: readonly Float32Array[], options: StepOptions = {}): Promise<StepResult> {
     const { lossScale = 1, signal } = options;
-    const { feeds, positions, total } = this.#feed(batch);
-    const rows = batch.inputs.length;
-    const upstream = Float32Array.from(batch.weights, (weight) => (weight / total) * lossScale);
+    const { head, lookups } = this.#parts;
+    const feed = this.#feed(batch);
     const { outputs, inputGradients } = await this.#program.step({
-      feeds,
+      feeds: feed.feeds,
       parameters: this.#weights(),
       attention: this.#attention,
-      outputGradients: { losses: { type: 'float32', data: upstream, shape: [rows, 1] } },
+      outputGradients:
+        head.kind === 'tokens'
+          ? tokenGradients(batch.weights, feed.total, lossScale)
+          : (made) => classLoss(made, feed, feed.labels, head, lossScale).gradients,
       gradients: this.#numbers.map((number) => gradients[number] as Float32Array),
       ...(signal === undefined ? {} : { signal }),
     });
-    const hidden = floats(inputGradients.hidden);
-    for (const { table, by } of this.#parts.lookups) {
-      const ids = by === 'inputs' ? batch.inputs : positions;
-      addRows(gradients[this.#numberOf(table)] as Float32Array, ids, hidden.data);
+    for (const { table, by } of lookups) {
+      const ids = by === 'inputs' ? batch.inputs : feed.positions;
+      addRows(gradients[this.#numberOf(table)] as Float32Array, ids, floatsOf(inputGradients, 'hidden').data);
     }
-    return { loss: weightedMean(floats(outputs.losses).data, batch.weights, total), tokens: rows };
+    return this.#result(batch, feed, outputs);
   }
 
   async evaluate(batch: TrainingBatch, options: { readonly signal?: AbortSignal } = {}): Promise<StepResult> {
-    const { feeds, total } = this.#feed(batch);
+    const feed = this.#feed(batch);
     const outputs = await this.#program.forward({
-      feeds,
+      feeds: feed.feeds,
       parameters: this.#weights(),
       attention: this.#attention,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    return { loss: weightedMean(floats(outputs.losses).data, batch.weights, total), tokens: batch.inputs.length };
+    return this.#result(batch, feed, outputs);
   }
 
   async dispose(): Promise<void> {
@@ -123,6 +141,13 @@ export class RowModel implements Trainable, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
+  }
+
+  #result(batch: TrainingBatch, feed: Feed, outputs: ProgramOutputs): StepResult {
+    const { head } = this.#parts;
+    const tokens = batch.inputs.length;
+    if (head.kind === 'tokens') return { loss: tokenLoss(outputs, batch.weights, feed.total), tokens };
+    return { ...classLoss(outputs, feed, feed.labels, head).result, tokens };
   }
 
   #weights(): Float32Array[] {
@@ -135,68 +160,28 @@ export class RowModel implements Trainable, AsyncDisposable {
     return number;
   }
 
-  #feed(batch: TrainingBatch): { feeds: Record<string, HostTensor>; positions: Int32Array; total: number } {
-    const { vocabularySize, context, lookups, frequencies } = this.#parts;
-    const { positions, total } = checkBatch(batch, { vocabularySize, context });
-    const rows = batch.inputs.length;
-    this.#attention.pack(batch.starts, rows);
-    const targets = BigInt64Array.from(batch.targets, (id, row) => (batch.weights[row] === 0 ? 0n : BigInt(id)));
-    const tables = lookups.map(({ table, by }) => ({
-      table: this.parameters[this.#numberOf(table)] as Parameter,
-      ids: by === 'inputs' ? batch.inputs : positions,
-    }));
-    const feeds: Record<string, HostTensor> = {
-      hidden: lookUp(tables, rows),
-      targets: { type: 'int64', data: targets, shape: [rows, 1] },
-    };
+  #feed(batch: TrainingBatch): Feed {
+    const { input, lookups, frequencies, head } = this.#parts;
+    const labels = head.kind === 'classes' ? checkLabels(batch, head.classes) : new Int32Array();
+    const patches = input.kind === 'patches' ? patchesOf(batch, input.grid) : undefined;
+    const limits = input.kind === 'tokens' ? input : undefined;
+    const shape = { rows: patches?.shape[0] ?? batch.inputs.length, sequences: batch.starts.length };
+    const { positions, total, starts } = checkBatch(batch, { ...shape, limits, needsTargets: head.kind === 'tokens' });
+    this.#attention.pack(starts, shape.rows);
+    const feeds: Record<string, HostTensor> = {};
+    if (lookups.length > 0) {
+      const tables = lookups.map(({ table, by }) => ({
+        table: this.parameters[this.#numberOf(table)] as Parameter,
+        ids: by === 'inputs' ? batch.inputs : positions,
+      }));
+      feeds.hidden = lookUp(tables, shape.rows);
+    }
+    if (patches !== undefined) feeds.pixels = patches;
+    if (head.kind === 'tokens') {
+      const data = BigInt64Array.from(batch.targets, (id, row) => (batch.weights[row] === 0 ? 0n : BigInt(id)));
+      feeds.targets = { type: 'int64', data, shape: [shape.rows, 1] };
+    }
     if (frequencies !== undefined) Object.assign(feeds, angles(frequencies, positions));
-    return { feeds, positions, total };
+    return { feeds, rows: shape.rows, starts, positions, total, labels };
   }
-}
-
-/** The sum of the tables' rows. */
-function lookUp(tables: readonly { table: Parameter; ids: Int32Array }[], rows: number): Floats {
-  const width = tables[0]?.table.shape[1] ?? 0;
-  const data = new Float32Array(rows * width);
-  for (const { table, ids } of tables) {
-    for (let row = 0; row < rows; row++) {
-      const from = (ids[row] as number) * width;
-      for (let i = 0; i < width; i++) data[row * width + i] += table.data[from + i] as number;
-    }
-  }
-  return { type: 'float32', data, shape: [rows, width] };
-}
-
-/** Adds each row to the table's row of its id, in the order of the rows. */
-function addRows(table: Float32Array, ids: Int32Array, rows: Float32Array): void {
-  const width = rows.length / ids.length;
-  for (const [row, id] of ids.entries()) {
-    for (let i = 0; i < width; i++) table[id * width + i] += rows[row * width + i] as number;
-  }
-}
-
-function angles(frequencies: Float64Array, positions: Int32Array): { cos: Floats; sin: Floats } {
-  const half = frequencies.length;
-  const [cos, sin] = [new Float32Array(positions.length * half), new Float32Array(positions.length * half)];
-  for (const [row, position] of positions.entries()) {
-    for (let i = 0; i < half; i++) {
-      const angle = position * (frequencies[i] as number);
-      cos[row * half + i] = Math.cos(angle);
-      sin[row * half + i] = Math.sin(angle);
-    }
-  }
-  const shape = [positions.length, half];
-  return { cos: { type: 'float32', data: cos, shape }, sin: { type: 'float32', data: sin, shape } };
-}
-
-function weightedMean(losses: Float32Array, weights: Float32Array, total: number): number {
-  let sum = 0;
-  // Where a weight is 0 the target is not the caller's.
-  for (const [row, weight] of weights.entries()) if (weight !== 0) sum += weight * (losses[row] as number);
-  return sum / total;
-}
-
-function floats(tensor: HostTensor | undefined): Floats {
-  if (tensor?.type !== 'float32') throw new ArgumentError('the graph must have the output losses');
-  return tensor;
 }

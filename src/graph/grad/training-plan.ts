@@ -62,6 +62,8 @@ export interface CompiledStage {
 
 export interface Plan {
   readonly operations: readonly Operation[];
+  /** The first operation of the backward pass, or of a forward pass that is computed again. */
+  readonly backwardStart: number;
   /** Values that the caller feeds, and gradients of outputs, by name. */
   readonly feeds: ReadonlyMap<string, Edge>;
   readonly outputGradients: ReadonlyMap<string, Edge>;
@@ -112,6 +114,7 @@ export function planStep(options: PlanOptions): Plan {
   for (const [i, group] of inOrder.entries()) {
     planner.forward(group, planner.values, { isStep: true, isLast: i === inOrder.length - 1 });
   }
+  planner.startBackward();
   for (const [i, group] of [...inOrder.entries()].toReversed()) {
     let values = planner.values;
     if (i < inOrder.length - 1) {
@@ -127,6 +130,7 @@ class Planner {
   readonly #options: PlanOptions;
   readonly #operations: Operation[] = [];
   readonly #states = new Map<Edge, AttentionState>();
+  #backwardStart = 0;
   readonly #gradients = new Map<string, Edge>();
   readonly #outputGradients = new Map<string, Edge>();
   readonly #numbers: ReadonlyMap<string, number>;
@@ -186,6 +190,10 @@ class Planner {
     this.forward(needed, values, { isStep: true, isLast: true });
   }
 
+  startBackward(): void {
+    this.#backwardStart = this.#operations.length;
+  }
+
   backward({ stage, backward }: CompiledStage, values: ReadonlyMap<string, Edge>): void {
     if (stage.kind === 'attention') {
       if (stage.hasBackward) this.#attentionBackward(stage.node, values);
@@ -214,6 +222,7 @@ class Planner {
     const kept = new Set([...outputs.values(), ...inputGradients.values()]);
     return {
       operations: this.#operations,
+      backwardStart: this.#backwardStart,
       feeds,
       outputGradients: this.#outputGradients,
       outputs,

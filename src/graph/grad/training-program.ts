@@ -22,6 +22,8 @@ export interface CompileTrainingOptions {
   readonly outputs?: readonly string[];
   /** Row inputs whose gradients are wanted beside those of the parameters. Default none. */
   readonly inputs?: readonly string[];
+  /** The gradients of the outputs are told by the outputs: see StepPassOptions. Default false, which is faster. */
+  readonly lateGradients?: boolean;
   /** Gives buffers for what attention reads and writes, e.g. in the kernels' shared memory; the rest lies in ordinary arrays. */
   readonly allocate?: (floats: number) => Float32Array;
   readonly free?: (buffer: Float32Array) => void;
@@ -40,8 +42,10 @@ export interface PassOptions {
 }
 
 export interface StepPassOptions extends PassOptions {
-  /** The gradients of the outputs, by name; all rows. */
-  readonly outputGradients: Readonly<Record<string, HostTensor>>;
+  /** The gradients of the outputs, by name; all rows. A function of the outputs where the program was compiled with `lateGradients`. */
+  readonly outputGradients:
+    | Readonly<Record<string, HostTensor>>
+    | ((outputs: ProgramOutputs) => Readonly<Record<string, HostTensor>>);
   /** To which the gradients of the parameters are added, in the order of the parameters. */
   readonly gradients: readonly Float32Array[];
 }
@@ -85,7 +89,7 @@ export async function compileTraining(
       throw new ArgumentError(`parameter ${name} must have a known shape, it is ${describeShape(shape)}`);
     }
   }
-  const stages = await trainingStages(graph, { checkpoint, outputs, inputs });
+  const stages = await trainingStages(graph, { checkpoint, outputs, inputs, isFused: options.lateGradients !== true });
   const pool = new SessionPool(backend);
   try {
     const compiled: CompiledStage[] = [];
@@ -160,6 +164,7 @@ class CompiledTraining implements TrainingProgram {
   readonly #pool: SessionPool;
   readonly #forward: Layout;
   readonly #step: Layout;
+  readonly #lateGradients: boolean;
   readonly #weights: (HostTensor | undefined)[];
   #scratch = new Float32Array(0);
   /** The tensors of parameters' gradients of a segment, in the scratch memory. */
@@ -179,6 +184,7 @@ class CompiledTraining implements TrainingProgram {
     this.#pool = pool;
     this.#forward = new Layout(forward, options);
     this.#step = new Layout(step, options);
+    this.#lateGradients = options.lateGradients === true;
     this.#weights = parameters.map(() => undefined);
   }
 
@@ -207,15 +213,17 @@ class CompiledTraining implements TrainingProgram {
         checkData(`gradients[${i}]`, name, shape, gradients[i]);
       const rows = this.#bind(this.#step, options);
       const { plan } = this.#step;
-      for (const [name, edge] of plan.outputGradients) {
-        const wanted = edge.value.shape.map((d) => (d === ROWS ? rows : d));
-        const given = outputGradients[name];
-        if (given?.type !== 'float32' || given.shape.join() !== wanted.join()) {
-          throw new ArgumentError(`outputGradients.${name} must be float32 ${describeShape(wanted)}`);
-        }
-        edge.bindTensor(given);
+      const isLate = typeof outputGradients === 'function';
+      if (isLate && !this.#lateGradients) {
+        throw new ArgumentError('outputGradients is a function; compile the program with lateGradients');
       }
-      for (const operation of plan.operations) await this.#run(operation, rows, options, gradients);
+      if (!isLate) bindGradients(plan, outputGradients, rows);
+      for (const [index, operation] of plan.operations.entries()) {
+        if (index === plan.backwardStart && isLate) {
+          bindGradients(plan, outputGradients(tensorsOf(plan.outputs, rows)), rows);
+        }
+        await this.#run(operation, rows, options, gradients);
+      }
       return { outputs: tensorsOf(plan.outputs, rows), inputGradients: tensorsOf(plan.inputGradients, rows) };
     });
   }
@@ -358,6 +366,17 @@ class CompiledTraining implements TrainingProgram {
     });
     this.#partial.set(operation, tensors);
     return tensors;
+  }
+}
+
+function bindGradients(plan: Plan, given: Readonly<Record<string, HostTensor>>, rows: number): void {
+  for (const [name, edge] of plan.outputGradients) {
+    const wanted = edge.value.shape.map((d) => (d === ROWS ? rows : d));
+    const tensor = given[name];
+    if (tensor?.type !== 'float32' || tensor.shape.join() !== wanted.join()) {
+      throw new ArgumentError(`outputGradients.${name} must be float32 ${describeShape(wanted)}`);
+    }
+    edge.bindTensor(tensor);
   }
 }
 

@@ -36,6 +36,8 @@ export interface StageOptions {
   readonly outputs: readonly string[];
   /** Row inputs whose gradients are wanted. */
   readonly inputs: readonly string[];
+  /** Whether the last segment's forward pass may be a part of its backward pass. */
+  readonly isFused: boolean;
 }
 
 /** Weights: the float inputs that have no rows. */
@@ -65,8 +67,8 @@ export async function trainingStages(graph: Graph, options: StageOptions): Promi
       if (hasBackward) for (const name of [q, k, v]) if (dependent.has(name)) live.add(name);
       result.unshift({ kind: 'attention', layer, node: stage.node, hasBackward });
     } else {
-      const isFused = index === stages.length - 1;
-      result.unshift(await denseStage(stage.graph, { layer, isFused, dependent, live, ...options }));
+      const isFused = options.isFused && index === stages.length - 1;
+      result.unshift(await denseStage(stage.graph, { ...options, layer, isFused, dependent, live }));
     }
   }
   return result;
@@ -74,7 +76,6 @@ export async function trainingStages(graph: Graph, options: StageOptions): Promi
 
 interface DenseContext extends StageOptions {
   readonly layer: number;
-  readonly isFused: boolean;
   readonly dependent: ReadonlySet<string>;
   /** Values that have a gradient so far; those of the inputs are added. */
   readonly live: Set<string>;
