@@ -1,4 +1,4 @@
-import type { AttentionGradients, AttentionOptions, AttentionResult, GradientOptions } from './types.ts';
+import type { AttentionGradients, AttentionOptions, AttentionResult, GradientOptions, NumberArray } from './types.ts';
 import { type DeviceOptions, WasmDevice } from './wasm/device.ts';
 
 let shared: Promise<WasmDevice> | undefined;
@@ -7,13 +7,17 @@ let shared: Promise<WasmDevice> | undefined;
  * Sparse attention, softmax(scale Q K^T over the allowed pairs) V (Attention Is All You Need, equation 1), without anything
  * of size N x M; scores first soft-capped and modified, probabilities dropped, where the options say so. Runs on `device`, or on one that is made at the first call and shared by all that follow.
  *
- * Rows that see no key give zeros and lse = -Infinity. The result does not depend on the number of threads.
+ * Rows that see no key give zeros and lse = -Infinity. The result does not depend on the number of threads. Tensors may be stored
+ * in f32, f16 or bf16; all sums are f32, and the output is rounded once, to its own type.
  * @throws ArgumentError where shapes disagree or a number is not finite; PatternError; MemoryError before anything is allocated
  *   where one head does not fit; DeviceError where a worker fails.
  */
-export async function attention(
-  options: AttentionOptions & { readonly device?: WasmDevice },
-): Promise<AttentionResult> {
+export async function attention<
+  Q extends NumberArray = Float32Array,
+  K extends NumberArray = Q,
+  V extends NumberArray = K,
+  O extends NumberArray = Q,
+>(options: AttentionOptions<Q, K, V, O> & { readonly device?: WasmDevice }): Promise<AttentionResult<O>> {
   const device = options.device ?? (await defaultDevice());
   return device.attention(options);
 }
@@ -24,9 +28,13 @@ export async function attention(
  * on any number of threads.
  * @throws as attention() does.
  */
-export async function attentionGradients(
-  options: GradientOptions & { readonly device?: WasmDevice },
-): Promise<AttentionGradients> {
+export async function attentionGradients<
+  Q extends NumberArray = Float32Array,
+  K extends NumberArray = Q,
+  V extends NumberArray = K,
+>(
+  options: GradientOptions<Q, K, V, NumberArray, NumberArray> & { readonly device?: WasmDevice },
+): Promise<AttentionGradients<Q, K, V>> {
   const device = options.device ?? (await defaultDevice());
   return device.attentionGradients(options);
 }

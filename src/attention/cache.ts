@@ -5,6 +5,8 @@ import type { Pattern } from '../pattern/pattern.ts';
 import { PageTable } from './page-table.ts';
 import { MAXIMUM_WIDTH, scoreOf } from './problem.ts';
 import { checkScore, type ScoreModifier } from './score/index.ts';
+import { NUMBER_BYTES, toStorage } from './storage.ts';
+import type { NumberType } from './types.ts';
 import type { WasmDevice } from './wasm/device.ts';
 import type { PlacedMask } from './wasm/job.ts';
 import { placeMask } from './wasm/mask-upload.ts';
@@ -48,6 +50,14 @@ export interface CacheAttention {
   readonly signal?: AbortSignal;
 }
 
+export interface CacheOptions {
+  /**
+   * How keys and values are kept: f16 and bf16 take half the memory. They are rounded when they come in, to 11 bits (f16, which
+   * ends at 65,504) or 8 (bf16, which has the range of f32). Default 'f32'.
+   */
+  readonly storage?: NumberType;
+}
+
 interface Layer {
   readonly settings: CacheLayer;
   readonly group: Group;
@@ -74,14 +84,19 @@ interface Group {
  * begin(N), attend() once for each layer, end().
  */
 export class KeyValueCache {
+  /** How keys and values are kept. */
+  readonly storage: NumberType;
   readonly #device: WasmDevice;
   readonly #layers: Layer[];
   readonly #groups: Group[];
   #length = 0;
   #rows = 0;
 
-  constructor(device: WasmDevice, layers: readonly CacheLayer[]) {
+  constructor(device: WasmDevice, layers: readonly CacheLayer[], { storage = 'f32' }: CacheOptions = {}) {
+    if (!(storage in NUMBER_BYTES))
+      throw new ArgumentError(`KeyValueCache: storage must be 'f32', 'f16' or 'bf16', got '${storage}'`);
     this.#device = device;
+    this.storage = storage;
     const groups = new Map<string, Group>();
     this.#layers = layers.map((settings) => {
       const { pattern, sinkPattern, heads, queryWidth, valueWidth } = settings;
@@ -109,7 +124,7 @@ export class KeyValueCache {
   /** Bytes that keys and values take now. */
   get bytes(): number {
     return this.#layers.reduce(
-      (sum, layer) => sum + layer.pages * (pageBytes(layer.settings, 'k') + pageBytes(layer.settings, 'v')),
+      (sum, { settings, pages }) => sum + pages * (this.#pageBytes(settings, 'k') + this.#pageBytes(settings, 'v')),
       0,
     );
   }
@@ -177,11 +192,16 @@ export class KeyValueCache {
       return address;
     };
     try {
-      const place = (address: number, width: number, count: number) => ({
+      const place = (address: number, width: number, count: number, type: NumberType = 'f32') => ({
         address,
+        type,
         batch: 0,
-        head: 4 * width,
-        row: 4 * width * count,
+        head: NUMBER_BYTES[type] * width,
+        row: NUMBER_BYTES[type] * width * count,
+      });
+      const pages = (kind: 'k' | 'v', address: number, width: number) => ({
+        ...place(address, width, keyValueHeads, this.storage),
+        block: this.#pageBytes(layer.settings, kind),
       });
       const known = heap.addressOf(attention.output);
       const output = known ?? borrow(attention.output.length);
@@ -200,8 +220,8 @@ export class KeyValueCache {
           queryWidth,
           valueWidth,
           q: place(put(attention.q), queryWidth, heads),
-          k: { ...place(layer.keys, queryWidth, keyValueHeads), block: pageBytes(layer.settings, 'k') },
-          v: { ...place(layer.values, valueWidth, keyValueHeads), block: pageBytes(layer.settings, 'v') },
+          k: pages('k', layer.keys, queryWidth),
+          v: pages('v', layer.values, valueWidth),
           output: place(output, valueWidth, heads),
           lse: borrow(heads * rows),
           scale: attention.scale ?? 1 / Math.sqrt(queryWidth),
@@ -278,11 +298,11 @@ export class KeyValueCache {
     const pages = layer.pages === 0 ? needed : Math.max(needed, Math.ceil(layer.pages * 1.25));
     const heap = this.#device.heap;
     for (const kind of ['keys', 'values'] as const) {
-      const bytes = pageBytes(layer.settings, kind === 'keys' ? 'k' : 'v');
+      const bytes = this.#pageBytes(layer.settings, kind === 'keys' ? 'k' : 'v');
       const address = heap.allocate(pages * bytes);
       if (layer.pages > 0) {
-        const old = heap.floats(layer[kind], (layer.pages * bytes) / 4);
-        heap.floats(address, old.length).set(old);
+        const old = heap.words(layer[kind], (layer.pages * bytes) / 4);
+        heap.words(address, old.length).set(old);
         heap.free(layer[kind]);
       }
       layer[kind] = address;
@@ -291,21 +311,26 @@ export class KeyValueCache {
   }
 
   #append(layer: Layer, rows: Float32Array, address: number, width: number): void {
-    const memory = this.#device.heap.float32;
+    const { heap } = this.#device;
+    const { storage } = this;
     let row = 0;
     while (row < this.#rows) {
       const position = this.#length + row;
       const within = position % BLOCK_SIDE;
       const count = Math.min(this.#rows - row, BLOCK_SIDE - within);
       const page = layer.group.table.page(Math.floor(position / BLOCK_SIDE));
-      memory.set(rows.subarray(row * width, (row + count) * width), address / 4 + (page * BLOCK_SIDE + within) * width);
+      const from = rows.subarray(row * width, (row + count) * width);
+      const to = address + NUMBER_BYTES[storage] * (page * BLOCK_SIDE + within) * width;
+      if (storage === 'f32') heap.floats(to, from.length).set(from);
+      else toStorage(from, storage, heap.halves(to, from.length));
       row += count;
     }
   }
-}
 
-function pageBytes(layer: CacheLayer, kind: 'k' | 'v'): number {
-  return 4 * BLOCK_SIDE * layer.keyValueHeads * (kind === 'k' ? layer.queryWidth : layer.valueWidth);
+  #pageBytes(layer: CacheLayer, kind: 'k' | 'v'): number {
+    const width = kind === 'k' ? layer.queryWidth : layer.valueWidth;
+    return NUMBER_BYTES[this.storage] * BLOCK_SIDE * layer.keyValueHeads * width;
+  }
 }
 
 /** A mask has a pattern too, and would be taken for one until the first begin(). */

@@ -6,7 +6,7 @@ import { createDevice } from './attention.ts';
 import { mergeAttention } from './merge.ts';
 import { referenceAttention } from './reference.ts';
 import { referenceGradients } from './reference-gradients.ts';
-import type { AttentionOptions, AttentionResult, Tensor } from './types.ts';
+import type { AttentionOptions, AttentionResult, GradientOptions, Tensor } from './types.ts';
 import type { WasmDevice } from './wasm/device.ts';
 
 /** Numbers in [-2, 2) from a linear congruential generator. */
@@ -166,7 +166,7 @@ describe('mergeAttention', () => {
       Array.from({ length: 2 * groups }, (_, i) =>
         tensors.map(({ data, shape: [, , m, d] }) => [...data.subarray(i * m * d, (i + 1) * m * d)]),
       ).flat(2);
-    const check = async (gradients: (i: number) => Parameters<WasmDevice['attentionGradients']>[0]) => {
+    const check = async (gradients: (i: number) => GradientOptions) => {
       const got = await Promise.all(parts.map((_, i) => device.attentionGradients(gradients(i))));
       const gradQ = got[0].gradQ.data.map((_, i) => got.reduce((sum, { gradQ }) => sum + gradQ.data[i], 0));
       expectClose(gradQ, want.gradQ, 2e-5);

@@ -3,7 +3,8 @@ import type { BlockMask } from '../mask/block-mask.ts';
 import { compileMask } from '../mask/index.ts';
 import { checkDropout, type Dropout } from './dropout.ts';
 import { checkScore, composeScores, type ScoreModifier, softcap as softcapScore } from './score/index.ts';
-import type { AttentionOptions, Tensor } from './types.ts';
+import { numberType } from './storage.ts';
+import type { AnyAttentionOptions, NumberArray, Tensor } from './types.ts';
 
 /** The checked sizes and settings of an attention call. Letters as in types.ts. */
 export interface Problem {
@@ -33,7 +34,7 @@ export interface Strides {
   readonly row: number;
 }
 
-export function strides(tensor: Tensor): Strides {
+export function strides(tensor: Tensor<NumberArray>): Strides {
   const [, second, third, width] = tensor.shape;
   return tensor.layout === 'BNHD'
     ? { batch: second * third * width, head: width, row: third * width }
@@ -41,13 +42,13 @@ export function strides(tensor: Tensor): Strides {
 }
 
 /** The sizes [B, H, N, D] of a tensor, whatever its layout. */
-export function sizes(tensor: Tensor): [number, number, number, number] {
+export function sizes(tensor: Tensor<NumberArray>): [number, number, number, number] {
   const [batch, second, third, width] = tensor.shape;
   return tensor.layout === 'BNHD' ? [batch, third, second, width] : [batch, second, third, width];
 }
 
 /** @throws ArgumentError that names the argument and prints the shapes which disagree. */
-export function checkProblem(options: AttentionOptions): Problem {
+export function checkProblem(options: AnyAttentionOptions): Problem {
   const { q, k, v, scale, softcap, sinkLogits } = options;
   for (const [name, tensor] of Object.entries({ q, k, v })) checkTensor(name, tensor);
   const [batch, heads, queries, queryWidth] = sizes(q);
@@ -98,7 +99,7 @@ export function checkProblem(options: AttentionOptions): Problem {
 export function scoreOf({
   softcap,
   score,
-}: Pick<AttentionOptions, 'softcap' | 'score'>): Pick<Problem, 'softcap' | 'score'> {
+}: Pick<AnyAttentionOptions, 'softcap' | 'score'>): Pick<Problem, 'softcap' | 'score'> {
   if (!score || score.expression.kind === 'score') return { softcap, score: undefined };
   if (softcap !== undefined) return { softcap: undefined, score: composeScores(softcapScore(softcap), score) };
   const cap = capOf(score);
@@ -116,7 +117,7 @@ export function maskOfEntry({ mask }: Pick<Problem, 'mask'>, batch: number): Blo
   return mask.batch?.[batch] ?? mask;
 }
 
-function maskOf(options: AttentionOptions, batch: number, heads: number, queries: number, keys: number): BlockMask {
+function maskOf(options: AnyAttentionOptions, batch: number, heads: number, queries: number, keys: number): BlockMask {
   const { mask, pattern } = options;
   if (mask === undefined) return compileMask(pattern ?? { kind: 'dense' }, { heads, queries, keys });
   if (pattern !== undefined) throw new ArgumentError('attention: give mask or pattern, not both');
@@ -134,9 +135,9 @@ function maskOf(options: AttentionOptions, batch: number, heads: number, queries
   return mask;
 }
 
-function checkTensor(name: string, tensor: Tensor): void {
+function checkTensor(name: string, tensor: Tensor<NumberArray>): void {
   const { data, shape: sizes, layout } = tensor;
-  if (!(data instanceof Float32Array)) throw new ArgumentError(`attention: ${name}.data must be a Float32Array`);
+  numberType(name, tensor);
   if (sizes.length !== 4 || !sizes.every((size) => Number.isSafeInteger(size) && size >= 0))
     throw new ArgumentError(`attention: ${name}.shape must be four sizes [B, H, N, D], got [${sizes.join(', ')}]`);
   if (layout !== undefined && layout !== 'BHND' && layout !== 'BNHD')
@@ -149,6 +150,6 @@ function checkTensor(name: string, tensor: Tensor): void {
   }
 }
 
-function shape(tensor: Tensor): string {
+function shape(tensor: Tensor<NumberArray>): string {
   return `[${tensor.shape.join(', ')}]${tensor.layout === 'BNHD' ? ' BNHD' : ''}`;
 }

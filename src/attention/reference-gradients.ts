@@ -4,7 +4,8 @@ import { checkProblem, maskOfEntry, strides } from './problem.ts';
 import { outputShape, referenceAttention } from './reference.ts';
 import { entryOf } from './score/evaluate.ts';
 import { differentiate, ExpressionGraph } from './score/index.ts';
-import type { AttentionOptions, Tensor } from './types.ts';
+import { numbersOf } from './storage.ts';
+import type { AnyAttentionOptions, NumberArray, Tensor } from './types.ts';
 
 /** Gradients in float64, in the layouts of what they are the gradients of. */
 export interface ReferenceGradients {
@@ -20,7 +21,7 @@ export interface ReferenceGradients {
  * purpose; the devices are checked against it, and it against finite differences.
  */
 export function referenceGradients(
-  options: AttentionOptions & { readonly gradOutput: Tensor; readonly gradLse?: Float32Array },
+  options: AnyAttentionOptions & { readonly gradOutput: Tensor<NumberArray>; readonly gradLse?: Float32Array },
 ): ReferenceGradients {
   const { batch, heads, keyValueHeads, queries, keys, queryWidth, valueWidth, scale, sinkLogits, mask, dropout } =
     checkProblem(options);
@@ -28,6 +29,8 @@ export function referenceGradients(
   const { output, lse } = referenceAttention(options);
   const [at, atK, atV] = [strides(q), strides(k), strides(v)];
   const atO = strides({ ...q, shape: outputShape(options) });
+  const [dataQ, dataK, dataV] = [numbersOf('q', q), numbersOf('k', k), numbersOf('v', v)];
+  const dataGradOutput = numbersOf('gradOutput', gradOutput);
   const parameters = modifier?.parameters ?? {};
   const result: ReferenceGradients = {
     gradQ: new Float64Array(q.data.length),
@@ -51,14 +54,14 @@ export function referenceGradients(
         const query = b * at.batch + h * at.head + i * at.row;
         const out = b * atO.batch + h * atO.head + i * atO.row;
         let delta = -(gradLse?.[row] ?? 0);
-        for (let e = 0; e < valueWidth; e++) delta += output[out + e] * gradOutput.data[out + e];
+        for (let e = 0; e < valueWidth; e++) delta += output[out + e] * dataGradOutput[out + e];
         if (sinkLogits) result.gradSinkLogits[h] -= Math.exp(sinkLogits[h] - lse[row]) * delta;
         for (let j = 0; j < keys; j++) {
           if (!isAllowed(maskOfEntry({ mask }, b), h, i, j)) continue;
           const key = b * atK.batch + g * atK.head + j * atK.row;
           const value = b * atV.batch + g * atV.head + j * atV.row;
           let dot = 0;
-          for (let d = 0; d < queryWidth; d++) dot += q.data[query + d] * k.data[key + d];
+          for (let d = 0; d < queryWidth; d++) dot += dataQ[query + d] * dataK[key + d];
           const cap = softcap === undefined ? 0 : Math.tanh((dot * scale) / softcap);
           const score = softcap === undefined ? dot * scale : softcap * cap;
           const pair = { score, q: i + mask.queryOffset, k: j, row: i, head: h, batch: b };
@@ -67,8 +70,8 @@ export function referenceGradients(
           const keep = dropout && !isKept(dropout, b, h, i + mask.queryOffset, j) ? 0 : kept;
           let gradProbability = 0;
           for (let e = 0; e < valueWidth; e++) {
-            gradProbability += v.data[value + e] * gradOutput.data[out + e] * keep;
-            result.gradV[value + e] += probability * keep * gradOutput.data[out + e];
+            gradProbability += dataV[value + e] * dataGradOutput[out + e] * keep;
+            result.gradV[value + e] += probability * keep * dataGradOutput[out + e];
           }
           const gradModified = probability * (gradProbability - delta);
           if (gradModified === 0) continue;
@@ -82,8 +85,8 @@ export function referenceGradients(
           }
           const gradDot = gradModified * (slope === undefined ? 0 : values[slope]) * (1 - cap * cap) * scale;
           for (let d = 0; d < queryWidth; d++) {
-            result.gradQ[query + d] += gradDot * k.data[key + d];
-            result.gradK[key + d] += gradDot * q.data[query + d];
+            result.gradQ[query + d] += gradDot * dataK[key + d];
+            result.gradK[key + d] += gradDot * dataQ[query + d];
           }
         }
       }

@@ -2,7 +2,8 @@ import { isAllowed } from '../mask/index.ts';
 import { isKept } from './dropout.ts';
 import { checkProblem, maskOfEntry, sizes, strides } from './problem.ts';
 import { scoreFunction } from './score/index.ts';
-import type { AttentionOptions } from './types.ts';
+import { numbersOf } from './storage.ts';
+import type { AnyAttentionOptions } from './types.ts';
 
 /** Output and lse in float64, in the layout that attention() returns. */
 export interface ReferenceResult {
@@ -14,7 +15,7 @@ export interface ReferenceResult {
  * The definition in float64, one row at a time: softmax(scale Q K^T, soft-capped, then modified, over the allowed keys and the
  * sink) V (Attention Is All You Need, equation 1), some of the probabilities dropped. Slow and plain on purpose; the devices are checked against it.
  */
-export function referenceAttention(options: AttentionOptions): ReferenceResult {
+export function referenceAttention(options: AnyAttentionOptions): ReferenceResult {
   const problem = checkProblem(options);
   const { batch, heads, keyValueHeads, queries, keys, queryWidth, valueWidth, scale, sinkLogits, mask, dropout } =
     problem;
@@ -22,6 +23,7 @@ export function referenceAttention(options: AttentionOptions): ReferenceResult {
   const modify = options.score && scoreFunction(options.score);
   const [at, atK, atV] = [strides(q), strides(k), strides(v)];
   const atO = strides({ ...q, shape: outputShape(options) });
+  const [dataQ, dataK, dataV] = [numbersOf('q', q), numbersOf('k', k), numbersOf('v', v)];
   const output = new Float64Array(batch * heads * queries * valueWidth);
   const lse = new Float64Array(batch * heads * queries);
   const scores = new Float64Array(keys);
@@ -36,7 +38,7 @@ export function referenceAttention(options: AttentionOptions): ReferenceResult {
           if (!isAllowed(maskOfEntry({ mask }, b), h, i, j)) continue;
           const key = b * atK.batch + g * atK.head + j * atK.row;
           let dot = 0;
-          for (let d = 0; d < queryWidth; d++) dot += q.data[query + d] * k.data[key + d];
+          for (let d = 0; d < queryWidth; d++) dot += dataQ[query + d] * dataK[key + d];
           dot *= scale;
           const score = softcap === undefined ? dot : softcap * Math.tanh(dot / softcap);
           scores[j] = modify ? modify({ score, q: i + mask.queryOffset, k: j, row: i, head: h, batch: b }) : score;
@@ -53,7 +55,7 @@ export function referenceAttention(options: AttentionOptions): ReferenceResult {
           sum += weight;
           if (dropout && !isKept(dropout, b, h, i + mask.queryOffset, j)) continue;
           const value = b * atV.batch + g * atV.head + j * atV.row;
-          for (let e = 0; e < valueWidth; e++) output[out + e] += weight * v.data[value + e];
+          for (let e = 0; e < valueWidth; e++) output[out + e] += weight * dataV[value + e];
         }
         for (let e = 0; e < valueWidth; e++) output[out + e] /= sum * (1 - (dropout?.rate ?? 0));
         lse[row] = maximum + Math.log(sum);
@@ -64,7 +66,7 @@ export function referenceAttention(options: AttentionOptions): ReferenceResult {
 }
 
 /** The shape of the output, in the layout of q: q's with the width of v. */
-export function outputShape({ q, v }: AttentionOptions): [number, number, number, number] {
+export function outputShape({ q, v }: AnyAttentionOptions): [number, number, number, number] {
   const [a, b, c] = q.shape;
   return [a, b, c, sizes(v)[3]];
 }

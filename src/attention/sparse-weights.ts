@@ -2,12 +2,12 @@ import { ArgumentError, MemoryError } from '../errors.ts';
 import type { BlockRows } from '../mask/block-mask.ts';
 import { type RowRange, rowColumns, rowStarts } from '../mask/row-pairs.ts';
 import { maskOfEntry, type Problem } from './problem.ts';
-import type { AttentionOptions, Tensor } from './types.ts';
+import type { AnyAttentionOptions, NumberArray, Tensor } from './types.ts';
 
 /** The options of attention(), without those that concern what comes after the softmax. */
-export interface WeightsOptions extends Omit<AttentionOptions, 'v' | 'output' | 'dropout'> {
+export interface WeightsOptions extends Omit<AnyAttentionOptions, 'v' | 'output' | 'dropout'> {
   /** Not read: weights do not depend on the values. */
-  readonly v?: Tensor;
+  readonly v?: Tensor<NumberArray>;
   /** What attention() returned for the same options [B, H, N]. Without it, each row's log-sum-exp comes from its own scores. */
   readonly lse?: Float32Array;
   /** The query rows start .. end - 1 alone. Default all. */

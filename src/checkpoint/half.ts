@@ -1,22 +1,5 @@
-/** 8- and 16-bit floating-point numbers as float32. */
-
-/** IEEE 754 binary16 bits to the number. */
-export function float16(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
-}
-
-let table: Float32Array | undefined;
-
-/** All 65,536 half-precision numbers by their bits: decoding becomes one look-up. 256 KiB, made on first use. */
-export function float16Table(): Float32Array {
-  table ??= Float32Array.from({ length: 65536 }, (_, bits) => float16(bits));
-  return table;
-}
+/** Floating-point numbers in bytes: 16-bit ones at any place, and 8-bit ones. */
+import { float16, float16Table } from '../attention/half.ts';
 
 /** The half-precision number whose two bytes are at `at`. */
 export function readFloat16(data: Uint8Array, at: number): number {

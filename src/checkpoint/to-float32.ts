@@ -1,9 +1,10 @@
 /** Stored tensors as float32, whatever they are stored in. */
+import { float16Table } from '../attention/half.ts';
 import { CheckpointError } from '../errors.ts';
 import type { BlockFormat } from './block-format.ts';
 import { blockFormat } from './block-formats.ts';
 import type { Checkpoint, StoredTensor } from './checkpoint.ts';
-import { float8e4m3, float8e5m2, float16Table } from './half.ts';
+import { float8e4m3, float8e5m2 } from './half.ts';
 import { blockOf, elementCount, type StorageType, storedBytes } from './storage-type.ts';
 import { toTypedArray } from './typed-array.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { float16 } from '../checkpoint/half.ts';
+import { float16 } from '../attention/half.ts';
 import { ArgumentError, TrainingError } from '../errors.ts';
 import { memoryFolder, sgd, type Trainable, type TrainEvent, type TrainOptions, train } from './index.ts';
 import { afterGoodStep, afterOverflow, initialLossScale } from './loss-scale.ts';

@@ -1,6 +1,6 @@
 import { BLOCK_SIDE, type OrderedRows } from '../../mask/index.ts';
 import type { Problem } from '../problem.ts';
-import type { GradientOptions, Tensor } from '../types.ts';
+import type { AnyGradientOptions, NumberArray, Tensor } from '../types.ts';
 import { Arena, type Part } from './arena.ts';
 import type { HeadRange, JobBase, WasmDevice } from './device.ts';
 import type { Heap } from './heap.ts';
@@ -14,9 +14,9 @@ const SEGMENTS = 16;
 const LEAST_BLOCKS = 8;
 
 export interface GradientTensors {
-  readonly gradQ: Tensor;
-  readonly gradK: Tensor;
-  readonly gradV: Tensor;
+  readonly gradQ: Tensor<NumberArray>;
+  readonly gradK: Tensor<NumberArray>;
+  readonly gradV: Tensor<NumberArray>;
   readonly gradSinkLogits: Float32Array | undefined;
   readonly sums: ParameterGradients;
 }
@@ -38,7 +38,7 @@ export interface Segment {
 export async function runBackward(
   device: WasmDevice,
   problem: Problem,
-  options: GradientOptions,
+  options: AnyGradientOptions,
   { gradQ, gradK, gradV, gradSinkLogits, sums }: GradientTensors,
   { jobs, arena, part, range }: { jobs: readonly JobBase[]; arena: Arena; part: Part; range: HeadRange },
 ): Promise<void> {
@@ -58,12 +58,21 @@ export async function runBackward(
     output: arena.input(output, first, count),
     lse: arena.numbers(lse.subarray(start, start + rows)),
   };
+  const results = {
+    gradQ: arena.output(gradQ, first, count),
+    gradK: arena.output(gradK, part.group, part.groups),
+    gradV: arena.output(gradV, part.group, part.groups),
+  };
+  const { keys, queryWidth, valueWidth } = problem;
+  const sumsOf = () => ({
+    gradQ: arena.sums(results.gradQ, count, queries, queryWidth),
+    gradK: arena.sums(results.gradK, part.groups, keys, queryWidth),
+    gradV: arena.sums(results.gradV, part.groups, keys, valueWidth),
+  });
   const gradients = {
-    gradOutput: arena.input(gradOutput, first, count).address,
+    gradOutput: arena.input(gradOutput, first, count),
     delta,
-    gradQ: arena.output(gradQ, first, count).address,
-    gradK: arena.output(gradK, part.group, part.groups).address,
-    gradV: arena.output(gradV, part.group, part.groups).address,
+    ...(jobs.some(({ pass }) => pass) ? sumsOf() : results),
   };
   for (const job of jobs) {
     const own = new Arena(heap, part);
@@ -79,6 +88,7 @@ export async function runBackward(
       own.free();
     }
   }
+  for (const job of arena.roundings()) await device.run(job, signal);
   if (gradSinkLogits) addSinkGradient(gradSinkLogits, problem, lse, heap.floats(delta, rows), start, range, part);
 }
 

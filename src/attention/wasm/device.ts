@@ -3,7 +3,18 @@ import { checkProblem, maskOfEntry, type Problem } from '../problem.ts';
 import { outputShape } from '../reference.ts';
 import type { Expression } from '../score/index.ts';
 import { type AttentionWeights, checkWeights, emptyWeights, type WeightsOptions } from '../sparse-weights.ts';
-import type { AttentionGradients, AttentionOptions, AttentionResult, GradientOptions, Tensor } from '../types.ts';
+import { bitsOf, emptyTensor, NUMBER_BYTES, numberType } from '../storage.ts';
+import type {
+  AnyAttentionOptions,
+  AnyGradientOptions,
+  AttentionGradients,
+  AttentionOptions,
+  AttentionResult,
+  GradientOptions,
+  NumberArray,
+  NumberType,
+  Tensor,
+} from '../types.ts';
 import { Arena, type Part } from './arena.ts';
 import { runBackward } from './backward.ts';
 import { candidateBuilds, chooseBuild } from './choose-build.ts';
@@ -77,49 +88,71 @@ export class WasmDevice implements AsyncDisposable {
   }
 
   /**
-   * An array in the kernels' memory, which attention() reads and writes without a copy. Give it back with release().
+   * An array in the kernels' memory, which attention() reads and writes without a copy; of f16 and bf16 the bits. Give it back with
+   * release().
    * @throws MemoryError
    */
-  allocate(floats: number): Float32Array {
-    return this.heap.floats(this.heap.allocate(4 * floats), floats) as Float32Array;
+  allocate(count: number): Float32Array;
+  allocate<Type extends NumberType>(count: number, type: Type): Type extends 'f32' ? Float32Array : Uint16Array;
+  allocate(count: number, type: NumberType = 'f32'): Float32Array | Uint16Array {
+    if (!(type in NUMBER_BYTES))
+      throw new ArgumentError(`allocate: type must be 'f32', 'f16' or 'bf16', got '${type}'`);
+    const address = this.heap.allocate(NUMBER_BYTES[type] * count);
+    return type === 'f32' ? this.heap.floats(address, count) : this.heap.halves(address, count);
   }
 
-  release(array: Float32Array): void {
-    const address = this.heap.addressOf(array);
+  release(array: NumberArray): void {
+    const address = this.heap.addressOf(bitsOf(array));
     if (address === undefined) throw new ArgumentError('release: the array was not made by allocate()');
     this.heap.free(address);
   }
 
-  async attention(options: AttentionOptions): Promise<AttentionResult> {
+  /** See attention(). */
+  attention<
+    Q extends NumberArray = Float32Array,
+    K extends NumberArray = Q,
+    V extends NumberArray = K,
+    O extends NumberArray = Q,
+  >(options: AttentionOptions<Q, K, V, O>): Promise<AttentionResult<O>>;
+  async attention(options: AnyAttentionOptions): Promise<AttentionResult<NumberArray>> {
     const problem = this.#begin('attention', options);
-    const output = options.output ?? emptyTensor(outputShape(options), options.q.layout);
+    const output = options.output ?? emptyTensor(options.q, outputShape(options));
     checkLike('output', output, outputShape(options), options.q.layout);
     const lse = new Float32Array(problem.batch * problem.heads * problem.queries).fill(-Infinity);
     const { q, k, v, signal } = options;
     if (problem.keyValueHeads > 0 && output.data.length > 0) {
       const passes = this.#masks.passes(problem);
-      await this.#eachPart('attention', problem, passes, [q, k, v, output], async (jobs, arena, part, heads) => {
+      const tensors = { inputs: [q, k, v], results: [output] };
+      await this.#eachPart('attention', problem, passes, tensors, async (jobs, arena, part, heads) => {
         const { first, count } = heads;
         const lseAddress = arena.numbersOut(
           lse,
           (part.batch * problem.heads + first) * problem.queries,
           part.batches * count * problem.queries,
         );
+        const result = arena.output(output, first, count);
+        const several = jobs.some(({ pass }) => pass);
         const places = {
           q: arena.input(q, first, count),
           k: arena.input(k, part.group, part.groups),
           v: arena.input(v, part.group, part.groups),
-          output: arena.output(output, first, count),
+          output: several ? arena.sums(result, count, problem.queries, problem.valueWidth) : result,
           lse: lseAddress,
         };
         for (const job of jobs) await this.run({ ...job, ...places }, signal);
+        for (const job of arena.roundings()) await this.run(job, signal);
       });
     }
     return { output, lse };
   }
 
   /** See attentionGradients(). */
-  async attentionGradients(options: GradientOptions): Promise<AttentionGradients> {
+  attentionGradients<Q extends NumberArray = Float32Array, K extends NumberArray = Q, V extends NumberArray = K>(
+    options: GradientOptions<Q, K, V, NumberArray, NumberArray>,
+  ): Promise<AttentionGradients<Q, K, V>>;
+  async attentionGradients(
+    options: AnyGradientOptions,
+  ): Promise<AttentionGradients<NumberArray, NumberArray, NumberArray>> {
     const problem = this.#begin('attentionGradients', options);
     const { q, k, v, output, gradOutput, lse, gradLse } = options;
     const { batch, heads, queries, sinkLogits } = problem;
@@ -134,16 +167,16 @@ export class WasmDevice implements AsyncDisposable {
           `attentionGradients: ${name} must be [${batch}, ${heads}, ${queries}], got ${rows.length} numbers`,
         );
     }
-    const gradQ = options.gradQ ?? emptyTensor(q.shape, q.layout);
-    const gradK = options.gradK ?? emptyTensor(k.shape, k.layout);
-    const gradV = options.gradV ?? emptyTensor(v.shape, v.layout);
+    const gradQ = options.gradQ ?? emptyTensor(q, q.shape);
+    const gradK = options.gradK ?? emptyTensor(k, k.shape);
+    const gradV = options.gradV ?? emptyTensor(v, v.shape);
     checkLike('gradQ', gradQ, q.shape, q.layout);
     checkLike('gradK', gradK, k.shape, k.layout);
     checkLike('gradV', gradV, v.shape, v.layout);
     const gradSinkLogits = sinkLogits ? new Float32Array(heads) : undefined;
     const sums = new ParameterGradients(problem);
     if (problem.keyValueHeads > 0) {
-      const tensors = [q, k, v, output, gradOutput, gradQ, gradK, gradV];
+      const tensors = { inputs: [q, k, v, output, gradOutput], results: [gradQ, gradK, gradV] };
       const passes = this.#masks.passes(problem);
       await this.#eachPart('attentionGradients', problem, passes, tensors, (jobs, arena, part, range) =>
         runBackward(
@@ -167,14 +200,19 @@ export class WasmDevice implements AsyncDisposable {
 
   /** See attentionWeights(). */
   async attentionWeights(options: WeightsOptions): Promise<AttentionWeights> {
-    const { q, k, v = k, dropout: _, output: __, ...others }: AttentionOptions = { v: options.k, ...options };
+    const { q, k, v = k, dropout: _, output: __, ...others }: AnyAttentionOptions = { v: options.k, ...options };
     const problem = this.#begin('attentionWeights', { ...others, q, k, v });
     const rows = checkWeights(problem, options);
     const weights = emptyWeights(problem, rows, options.maximumBytes ?? this.#platform.availableBytes());
     if (problem.keyValueHeads > 0) {
       const passes = this.#masks.whole(problem.mask);
-      await this.#eachPart('attentionWeights', problem, passes, [q, k], ([job], arena, part, range) =>
-        runWeights(this, problem, options, weights, this.#copyBytes, { job, arena, part, range }),
+      await this.#eachPart(
+        'attentionWeights',
+        problem,
+        passes,
+        { inputs: [q, k], results: [] },
+        ([job], arena, part, range) =>
+          runWeights(this, problem, options, weights, this.#copyBytes, { job, arena, part, range }),
       );
     }
     return weights;
@@ -216,7 +254,7 @@ export class WasmDevice implements AsyncDisposable {
     return this.dispose();
   }
 
-  #begin(name: string, options: AttentionOptions): Problem {
+  #begin(name: string, options: AnyAttentionOptions): Problem {
     if (this.#disposed) throw new DeviceError(`${name}: the device was disposed`);
     options.signal?.throwIfAborted();
     return checkProblem(options);
@@ -227,13 +265,17 @@ export class WasmDevice implements AsyncDisposable {
     name: string,
     problem: Problem,
     passes: readonly PlacedPass[],
-    tensors: readonly Tensor[],
+    { inputs, results }: Readonly<Record<'inputs' | 'results', readonly Tensor<NumberArray>[]>>,
     compute: (jobs: readonly JobBase[], arena: Arena, part: Part, heads: HeadRange) => Promise<void>,
   ): Promise<void> {
     const { batch, keyValueHeads, heads, sinkLogits, score, dropout } = problem;
     const instance = score && (await this.instance(score.expression));
-    const copied = tensors.filter(({ data }) => this.heap.addressOf(data) === undefined);
-    const bytes = copied.reduce((sum, { data }) => sum + data.byteLength, 0);
+    const copied = [...inputs, ...results].filter(({ data }) => this.heap.addressOf(bitsOf(data)) === undefined);
+    // Several passes sum up in f32 what is then rounded.
+    const summed = passes.some(({ pass }) => pass) ? results.filter(({ data }) => !(data instanceof Float32Array)) : [];
+    const bytes =
+      copied.reduce((sum, { data }) => sum + data.byteLength, 0) +
+      summed.reduce((sum, { data }) => sum + NUMBER_BYTES.f32 * data.length, 0);
     // The kernel's table of heads is for one batch entry: where entries have masks of their own, each is a job.
     const whole = problem.mask.batch ? batch : 1;
     const count = bytes > this.#copyBytes * whole ? batch * keyValueHeads : whole;
@@ -304,12 +346,13 @@ export interface HeadRange {
   readonly count: number;
 }
 
-function emptyTensor(shape: Tensor['shape'], layout: Tensor['layout']): Tensor {
-  const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
-  return { data, shape, layout: layout ?? 'BHND' };
-}
-
-function checkLike(name: string, tensor: Tensor, shape: Tensor['shape'], layout: Tensor['layout'] = 'BHND'): void {
+function checkLike(
+  name: string,
+  tensor: Tensor<NumberArray>,
+  shape: Tensor['shape'],
+  layout: Tensor['layout'] = 'BHND',
+): void {
+  numberType(name, tensor);
   const count = shape.reduce((product, size) => product * size, 1);
   const own = tensor.layout ?? 'BHND';
   if (tensor.shape.join() !== shape.join() || own !== layout || tensor.data.length !== count) {

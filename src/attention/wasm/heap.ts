@@ -21,7 +21,6 @@ export class Heap {
   readonly #buffers = new WeakSet<ArrayBufferLike>();
   #end: number;
   #used = 0;
-  #float32: Float32Array<ArrayBufferLike> | undefined;
 
   constructor() {
     this.memory = new WebAssembly.Memory({ initial: 16, maximum: MAXIMUM_PAGES, shared: true });
@@ -84,15 +83,13 @@ export class Heap {
     return new Float32Array(this.#buffer(), address, length);
   }
 
-  words(address: number, length: number): Uint32Array<ArrayBufferLike> {
-    return new Uint32Array(this.#buffer(), address, length);
+  /** A view of numbers of 16 bits. */
+  halves(address: number, length: number): Uint16Array<ArrayBufferLike> {
+    return new Uint16Array(this.#buffer(), address, length);
   }
 
-  /** All of the memory as floats, for copies by index. */
-  get float32(): Float32Array<ArrayBufferLike> {
-    const buffer = this.#buffer();
-    if (this.#float32?.buffer !== buffer) this.#float32 = new Float32Array(buffer);
-    return this.#float32;
+  words(address: number, length: number): Uint32Array<ArrayBufferLike> {
+    return new Uint32Array(this.#buffer(), address, length);
   }
 
   /** The address of an array that lies in this memory, or undefined. */

@@ -1,11 +1,14 @@
 /** Describes one attention call to the kernel: the words listed in kernel/job.ts, in the same order. */
 
 import { type Dropout, dropBelow, seedWords } from '../dropout.ts';
+import type { NumberType } from '../types.ts';
 import { LINE_BYTES, MAXIMUM_LINES } from './score/plan.ts';
 
 /** Where a tensor lies: address and strides in bytes. `block` is the step from one block of T rows to the next. */
 export interface Place {
   readonly address: number;
+  /** Default f32. */
+  readonly type?: NumberType;
   readonly batch: number;
   readonly head: number;
   readonly row: number;
@@ -51,29 +54,36 @@ export interface Job {
   readonly pass?: { readonly isLater: boolean; readonly queryBlocks: number };
   /** Other queries (strides of q) with a mask of their own in the same softmax. */
   readonly second?: { readonly address: number; readonly mask: PlacedMask };
-  /** A backward pass: its segments, or their sum. Addresses; strides are those of the tensor that each is the gradient of. */
+  /** A backward pass: its segments, or their sum. */
   readonly backward?: {
     readonly step: 'segments' | 'sum';
-    readonly gradOutput: number;
+    readonly gradOutput: Place;
     /** [B, H, N]: the gradient of lse before, delta after the segments. */
     readonly delta: number;
-    readonly gradQ: number;
-    readonly gradK: number;
-    readonly gradV: number;
+    readonly gradQ: Place;
+    readonly gradK: Place;
+    readonly gradV: Place;
     /** SEGMENT_WORDS words for each. */
     readonly segments: number;
     readonly segmentCount: number;
   };
   /** Attention weights of the query rows start .. end - 1: the address of their table (kernel/job.ts); lse may be 0. */
   readonly weights?: { readonly table: number; readonly start: number; readonly end: number };
+  /** Nothing but rounding: q, in contiguous rows of f32 of the width of the values, becomes the output. */
+  readonly rounds?: true;
 }
 
 export const SEGMENT_WORDS = 11;
 
-export const JOB_WORDS = 58;
+export const JOB_WORDS = 81;
 export const NEXT_TASK_WORD = 0;
 export const CANCELLED_WORD = 2;
 const T = 64;
+/** Copies of key and value blocks that a worker keeps take about so many bytes. */
+const COPIES_BYTES = 2 ** 20;
+const MOST_SLOTS = 64;
+/** As kernel/rows.ts numbers them. */
+const NUMBER_TYPES: readonly NumberType[] = ['f32', 'f16', 'bf16'];
 /** Widest panel of the builds. */
 export const WIDEST_PANEL = 16;
 
@@ -90,17 +100,36 @@ export function taskCount(job: Job): number {
   return batch * heads * queryBlocks(job);
 }
 
-/** Bytes of scratch that one worker needs; kernel/forward.ts and kernel/backward.ts list the pieces. */
-export function scratchBytes({
-  queryWidth,
-  valueWidth,
-  backward,
-}: Pick<Job, 'queryWidth' | 'valueWidth' | 'backward'>): number {
-  const floats = backward
-    ? 4 * queryWidth + 3 * valueWidth + 2 * T + WIDEST_PANEL + 5
-    : 3 * queryWidth + 2 * valueWidth + WIDEST_PANEL + 5;
-  return MAXIMUM_LINES * LINE_BYTES + 4 * T * floats + 256;
+/** Without k and v, those of contiguous f32. */
+type Shape = Pick<Job, 'keys' | 'queryWidth' | 'valueWidth' | 'pass'> & Partial<Pick<Job, 'k' | 'v'>>;
+
+/** How many blocks of keys, and of values, a worker keeps copies of; 0 where all are read in place. */
+function slotCount({ keys = Infinity, queryWidth, valueWidth, k, v, pass }: Shape): number {
+  const inPlace = (place: Place | undefined, width: number) =>
+    place === undefined || ((place.type ?? 'f32') === 'f32' && place.row === 4 * width);
+  // A pass may have keys in an order of its own.
+  if (!pass && inPlace(k, queryWidth) && inPlace(v, valueWidth)) return 0;
+  const fit = Math.floor(COPIES_BYTES / (4 * T * (queryWidth + valueWidth)));
+  return Math.max(1, Math.min(fit, MOST_SLOTS, Math.ceil(keys / T)));
 }
+
+/** Bytes of all that kernel/rows.ts keeps. */
+function blocksBytes(job: Shape): number {
+  const slots = slotCount(job);
+  return 128 + Math.ceil((slots * 24) / 64) * 64 + 4 * T * slots * (job.queryWidth + job.valueWidth);
+}
+
+/** Bytes of scratch that one worker needs; kernel/forward.ts and kernel/backward.ts list the pieces. */
+export function scratchBytes(job: Shape & Pick<Job, 'backward'>): number {
+  const { queryWidth, valueWidth, backward } = job;
+  const floats = backward
+    ? 3 * queryWidth + 2 * valueWidth + 2 * T + WIDEST_PANEL + 5
+    : 2 * queryWidth + valueWidth + Math.max(queryWidth, valueWidth) + WIDEST_PANEL + 5;
+  return MAXIMUM_LINES * LINE_BYTES + blocksBytes(job) + 4 * T * floats + 256;
+}
+
+/** Numbers the jobs: what a worker keeps copies of is one job's. */
+let serial = 0;
 
 export function writeJob(words: Uint32Array, job: Job): void {
   const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
@@ -120,7 +149,12 @@ export function writeJob(words: Uint32Array, job: Job): void {
   }
   if (job.backward) {
     const { step, gradOutput, delta, gradQ, gradK, gradV, segments, segmentCount } = job.backward;
-    words.set([step === 'segments' ? 1 : 2, gradOutput, delta, gradQ, gradK, gradV, segments, segmentCount], 38);
+    words.set([step === 'segments' ? 1 : 2, gradOutput.address, delta], 38);
+    words.set([gradQ.address, gradK.address, gradV.address, segments, segmentCount], 41);
+    words.set(
+      [gradOutput, gradQ, gradK, gradV].flatMap(({ batch, head, row, type }) => [batch, head, row, typeWord(type)]),
+      65,
+    );
     words[46] = job.keys ?? 0;
     floats[47] = job.scale;
   }
@@ -128,6 +162,7 @@ export function writeJob(words: Uint32Array, job: Job): void {
     words.set([3, job.weights.table, job.weights.start, job.weights.end], 38);
     words[46] = job.keys ?? 0;
   }
+  if (job.rounds) words[38] = 4;
   const { batch, head, queryOffset } = job.origin ?? { batch: 0, head: 0, queryOffset: 0 };
   words.set([job.modifier?.parameters ?? 0, batch, head, queryOffset], 48);
   if (job.dropout) {
@@ -136,4 +171,11 @@ export function writeJob(words: Uint32Array, job: Job): void {
     words.set(seedWords(job.dropout.seed), 54);
   }
   words.set([queryBlocks(job), job.pass ? (job.pass.isLater ? 2 : 1) : 0], 56);
+  words.set([typeWord(q.type), typeWord(k.type), typeWord(v.type), typeWord(output.type)], 58);
+  serial = (serial + 1) | 0;
+  words.set([serial, slotCount(job), blocksBytes(job)], 62);
+}
+
+function typeWord(type: NumberType = 'f32'): number {
+  return NUMBER_TYPES.indexOf(type);
 }

@@ -8,16 +8,17 @@
  *
  *   P = 2^(S - lse), dP = V dO^T, dS = P (dP - delta), dQ += dS K, dK += dS^T Q, dV += P^T dO
  *
- * Scratch, in bytes: panels of Q T D 4, dO T E 4, dQ T D 4; P and dS T T 4 each; lse, delta and factors T 4 each; the scores
- * before they are modified T P 4; the rows' keys of dropout 2 T 4; copies of a key and a value block where rows are not contiguous;
- * copies of the rows of queries T D 4 and of the output's gradient T E 4 where queries have an order of their own.
+ * Scratch, in bytes: what rows.ts keeps; panels of Q T D 4, dO T E 4, dQ T D 4; P and dS T T 4 each; lse, delta and factors T 4
+ * each; the scores before they are modified T P 4; the rows' keys of dropout 2 T 4; rows of queries T D 4 and of the output's gradient
+ * T E 4 where they are not f32 or have an order of their own. The sum of the segments has sums of keys T D 4 and values T E 4 there.
  */
 import * as job from './job';
 import { T } from './job';
 import { dropTile, dropoutRows } from './dropout';
-import { headRows, scores, accumulate, word } from './forward';
-import { fromPanels, gatherOrdered, gatherRows, scatterRows, toPanels } from './layout';
+import { headRows, scores, accumulate } from './forward';
+import { fromPanels, readPanels, scatterRows, writePanels } from './layout';
 import { differentiate, modify } from './modifier';
+import { F32, keyReader, narrowRows, openBlocks, readBlock, rowAt, valueReader, widenRows, word } from './rows';
 import { maskTile, softcapTile } from './softmax';
 import { P, TILE_ROWS, gradientRemainder, gradientTile6 } from './tiles.generated';
 import { exp2 } from './vector';
@@ -104,7 +105,6 @@ function queryBlock(
   const rows = headRows(at, job.MASK, head);
   const lists = <usize>load<u32>(rows, 16);
   const order = lists == 0 ? 0 : lists + <usize>(row * 4);
-  const keyOrder = <usize>load<u32>(rows, 20);
   const count = order != 0 ? T : min(T, N - row);
   if (count <= 0 || (order != 0 && load<i32>(order) < 0)) return;
   const continues = load<i32>(at + job.PASS) == 2;
@@ -113,7 +113,8 @@ function queryBlock(
   if (continues && load<u32>(starts) == end) return;
   const cap = load<f32>(at + job.CAP);
 
-  const Q = scratch;
+  openBlocks(at, scratch, batch, group, <usize>load<u32>(rows, 20));
+  const Q = scratch + word(at, job.BLOCKS_BYTES);
   const dO = Q + <usize>(T * D * 4);
   const dQ = dO + <usize>(T * E * 4);
   const S = dQ + <usize>(T * D * 4);
@@ -123,30 +124,30 @@ function queryBlock(
   const factors = delta + T * 4;
   const raw = factors + T * 4;
   const dropped = raw + <usize>(T * P * 4);
-  const copyK = dropped + 2 * T * 4;
-  const copyV = copyK + <usize>(T * D * 4 + 16);
-  const copyQ = copyV + <usize>(T * E * 4 + 16);
-  const copyGradO = copyQ + <usize>(T * D * 4 + 16);
+  const stageQ = dropped + 2 * T * 4;
+  const stageGradO = stageQ + <usize>(T * D * 4);
 
   // Of the first row of the block, or with an order of the first row of all.
-  const firstRow = <usize>(order != 0 ? 0 : row);
-  const wholeStrideO = word(at, job.O_ROW);
-  const queryOffset = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + firstRow * word(at, job.Q_ROW);
-  const outputOffset = <usize>batch * word(at, job.O_BATCH) + <usize>head * word(at, job.O_HEAD) + firstRow * wholeStrideO;
+  const firstRow = order != 0 ? 0 : row;
+  const typeO = load<i32>(at + job.O_TYPE);
+  const typeQ = load<i32>(at + job.Q_TYPE);
+  const typeGradO = load<i32>(at + job.GRAD_O_TYPE);
   let strideQ = word(at, job.Q_ROW);
-  let strideO = wholeStrideO;
-  let rowsQ = word(at, job.Q) + queryOffset;
-  let rowsGradO = word(at, job.GRAD_O) + outputOffset;
-  if (order != 0) {
-    gatherOrdered(rowsQ, strideQ, order, T, <usize>(D * 4), copyQ);
-    gatherOrdered(rowsGradO, strideO, order, T, <usize>(E * 4), copyGradO);
-    rowsQ = copyQ;
-    rowsGradO = copyGradO;
+  let strideGradO = word(at, job.GRAD_O_ROW);
+  let rowsQ = rowAt(at, job.Q, job.Q_BATCH, batch, head, firstRow);
+  let rowsGradO = rowAt(at, job.GRAD_O, job.GRAD_O_BATCH, batch, head, firstRow);
+  if (typeQ != F32 || order != 0) {
+    widenRows(typeQ, rowsQ, strideQ, order, count, D, stageQ);
+    rowsQ = stageQ;
     strideQ = <usize>(D * 4);
-    strideO = <usize>(E * 4);
   }
-  toPanels(rowsQ, strideQ, count, D, Q, load<f32>(at + job.FACTOR));
-  toPanels(rowsGradO, strideO, count, E, dO, 1);
+  if (typeGradO != F32 || order != 0) {
+    widenRows(typeGradO, rowsGradO, strideGradO, order, count, E, stageGradO);
+    rowsGradO = stageGradO;
+    strideGradO = <usize>(E * 4);
+  }
+  readPanels(F32, rowsQ, strideQ, 0, count, D, Q, load<f32>(at + job.FACTOR), 0);
+  readPanels(F32, rowsGradO, strideGradO, 0, count, E, dO, 1, 0);
   memory.fill(dQ, 0, <usize>(T * D * 4));
   const parameters = word(at, job.MODIFIER);
   const drops = load<i32>(at + job.DROP_BELOW) != 0;
@@ -154,7 +155,7 @@ function queryBlock(
   const wholeHead = load<i32>(at + job.FIRST_HEAD) + head;
   if (drops) dropoutRows(at, wholeBatch, wholeHead, load<i32>(at + job.QUERY_OFFSET) + row, dropped);
 
-  const first = (<usize>((batch * H + head) * N) + firstRow) * 4;
+  const first = <usize>((batch * H + head) * N + firstRow) * 4;
   for (let i: i32 = 0; i < T; i++) {
     const at4 = <usize>(i * 4);
     let l: f32 = UNSEEN;
@@ -169,8 +170,12 @@ function queryBlock(
         x = load<f32>(place);
       } else {
         let sum: f64 = -<f64>load<f32>(place);
-        const o = word(at, job.O) + outputOffset + <usize>r * wholeStrideO;
-        const g = rowsGradO + <usize>i * strideO;
+        let o = rowAt(at, job.O, job.O_BATCH, batch, head, firstRow + r);
+        if (typeO != F32) {
+          widenRows(typeO, o, 0, 0, 1, E, S);
+          o = S;
+        }
+        const g = rowsGradO + <usize>i * strideGradO;
         for (let e: i32 = 0; e < E; e++) sum += <f64>load<f32>(o + <usize>(e * 4)) * <f64>load<f32>(g + <usize>(e * 4));
         x = <f32>sum;
         store<f32>(place, x);
@@ -183,31 +188,15 @@ function queryBlock(
 
   const widthK = <usize>(padded(D) * 4);
   const widthV = <usize>(padded(E) * 4);
-  const baseK = word(at, job.K) + <usize>batch * word(at, job.K_BATCH) + <usize>group * word(at, job.K_HEAD);
-  const baseV = word(at, job.V) + <usize>batch * word(at, job.V_BATCH) + <usize>group * word(at, job.V_HEAD);
+  const strideK = <usize>(D * 4);
+  const strideV = <usize>(E * 4);
   for (let e = load<u32>(starts); e < end; e++) {
     const column = <i32>load<u32>(<usize>load<u32>(rows, 4) + (<usize>e << 2));
     const bitmap = load<i32>(<usize>load<u32>(rows, 8) + (<usize>e << 2));
-    let strideK = word(at, job.K_ROW);
-    let strideV = word(at, job.V_ROW);
-    let K = baseK + <usize>column * word(at, job.K_BLOCK);
-    let V = baseV + <usize>column * word(at, job.V_BLOCK);
-    if (keyOrder != 0) {
-      gatherOrdered(baseK, strideK, keyOrder + <usize>(column * T * 4), T, <usize>(D * 4), copyK);
-      gatherOrdered(baseV, strideV, keyOrder + <usize>(column * T * 4), T, <usize>(E * 4), copyV);
-      K = copyK;
-      V = copyV;
-      strideK = <usize>(D * 4);
-      strideV = <usize>(E * 4);
-    } else if (strideK != <usize>(D * 4) || strideV != <usize>(E * 4)) {
-      const keys = min(T, <i32>word(at, job.M) - column * T);
-      gatherRows(K, strideK, keys, <usize>(D * 4), copyK);
-      gatherRows(V, strideV, keys, <usize>(E * 4), copyV);
-      K = copyK;
-      V = copyV;
-      strideK = <usize>(D * 4);
-      strideV = <usize>(E * 4);
-    }
+    // The last block may have fewer keys; with an order, rows without a key are zeros.
+    const there = load<u32>(rows, 20) != 0 ? T : min(T, <i32>word(at, job.M) - column * T);
+    const K = readBlock(keyReader(scratch), column, 0, there);
+    const V = readBlock(valueReader(scratch), column, 0, there);
     const slot = load<i32>(slots + <usize>(column * 4));
     const rowsGradK = gradK + <usize>(slot * T) * widthK;
     const rowsGradV = gradV + <usize>(slot * T) * widthV;
@@ -250,21 +239,22 @@ function queryBlock(
       accumulate(K + <usize>firstKey * strideK, strideK, d, dQ + <usize>(q * D * 4), keys, D);
       if (bitmap >= 0) {
         const some = min(P, count - q);
-        gradients(s, keys, some, rowsGradO + <usize>q * strideO, strideO, rowsGradV + <usize>firstKey * widthV, E, widthV);
+        gradients(s, keys, some, rowsGradO + <usize>q * strideGradO, strideGradO, rowsGradV + <usize>firstKey * widthV, E, widthV);
         gradients(d, keys, some, rowsQ + <usize>q * strideQ, strideQ, rowsGradK + <usize>firstKey * widthK, D, widthK);
       }
     }
     if (bitmap < 0) {
-      gradients(S, T, count, rowsGradO, strideO, rowsGradV, E, widthV);
+      gradients(S, T, count, rowsGradO, strideGradO, rowsGradV, E, widthV);
       gradients(dS, T, count, rowsQ, strideQ, rowsGradK, D, widthK);
     }
   }
-  const gradQ = word(at, job.GRAD_Q) + queryOffset;
+  const gradQ = rowAt(at, job.GRAD_Q, job.GRAD_Q_BATCH, batch, head, firstRow);
+  const strideGradQ = word(at, job.GRAD_Q_ROW);
   if (order != 0 || continues) {
-    fromPanels(dQ, factors, copyK, <usize>(D * 4), count, D);
-    scatterRows(copyK, order, count, <usize>(D * 4), gradQ, word(at, job.Q_ROW), continues);
+    fromPanels(dQ, factors, stageQ, <usize>(D * 4), count, D);
+    scatterRows(stageQ, order, count, <usize>(D * 4), gradQ, strideGradQ, continues);
   } else {
-    fromPanels(dQ, factors, gradQ, strideQ, count, D);
+    writePanels(load<i32>(at + job.GRAD_Q_TYPE), dQ, factors, gradQ, strideGradQ, count, D, stageQ);
   }
 }
 
@@ -291,14 +281,14 @@ export function backwardSegment(at: usize, scratch: usize, index: i32): void {
 }
 
 /** out [keys, width] += factor * rows; rows are padded to whole panels. */
-function addRows(rows: usize, keys: i32, width: i32, out: usize, stride: usize, factor: f32): void {
+function addRows(rows: usize, keys: i32, width: i32, out: usize, factor: f32): void {
   for (let key: i32 = 0; key < keys; key++) {
     for (let c: i32 = 0; c < width; c++) {
       const o = out + <usize>(c * 4);
       store<f32>(o, load<f32>(o) + load<f32>(rows + <usize>(c * 4)) * factor);
     }
     rows += <usize>(padded(width) * 4);
-    out += stride;
+    out += <usize>(width * 4);
   }
 }
 
@@ -306,20 +296,21 @@ function addRows(rows: usize, keys: i32, width: i32, out: usize, stride: usize, 
  * One block of keys of one key/value head: the sum over the segments that touch it, in their order, and what earlier passes have
  * summed up.
  */
-export function sumSegments(at: usize, batch: i32, group: i32, block: i32): void {
+export function sumSegments(at: usize, scratch: usize, batch: i32, group: i32, block: i32): void {
   const D = <i32>word(at, job.D);
   const E = <i32>word(at, job.E);
   const keys = min(T, <i32>word(at, job.M) - block * T);
-  const strideK = word(at, job.K_ROW);
-  const strideV = word(at, job.V_ROW);
-  const row = <usize>(block * T);
-  const outK = word(at, job.GRAD_K) + <usize>batch * word(at, job.K_BATCH) + <usize>group * word(at, job.K_HEAD) + row * strideK;
-  const outV = word(at, job.GRAD_V) + <usize>batch * word(at, job.V_BATCH) + <usize>group * word(at, job.V_HEAD) + row * strideV;
-  if (load<i32>(at + job.PASS) != 2) {
-    for (let key: i32 = 0; key < keys; key++) {
-      memory.fill(outK + <usize>key * strideK, 0, <usize>(D * 4));
-      memory.fill(outV + <usize>key * strideV, 0, <usize>(E * 4));
-    }
+  const strideK = word(at, job.GRAD_K_ROW);
+  const strideV = word(at, job.GRAD_V_ROW);
+  const outK = rowAt(at, job.GRAD_K, job.GRAD_K_BATCH, batch, group, block * T);
+  const outV = rowAt(at, job.GRAD_V, job.GRAD_V_BATCH, batch, group, block * T);
+  const sumK = scratch + word(at, job.BLOCKS_BYTES);
+  const sumV = sumK + <usize>(T * D * 4);
+  if (load<i32>(at + job.PASS) == 2) {
+    widenRows(F32, outK, strideK, 0, keys, D, sumK);
+    widenRows(F32, outV, strideV, 0, keys, E, sumV);
+  } else {
+    memory.fill(sumK, 0, <usize>(T * (D + E) * 4));
   }
   const segments = <i32>word(at, job.SEGMENT_COUNT);
   for (let i: i32 = 0; i < segments; i++) {
@@ -337,8 +328,10 @@ export function sumSegments(at: usize, batch: i32, group: i32, block: i32): void
       const some = min(step, keys);
       const gradK = <usize>load<u32>(segment, 24) + first * <usize>padded(D);
       const gradV = <usize>load<u32>(segment, 28) + first * <usize>padded(E);
-      addRows(gradK, some, D, outK + <usize>key * strideK, strideK, load<f32>(at + job.SCALE));
-      addRows(gradV, some, E, outV + <usize>key * strideV, strideV, 1);
+      addRows(gradK, some, D, sumK + <usize>(key * D * 4), load<f32>(at + job.SCALE));
+      addRows(gradV, some, E, sumV + <usize>(key * E * 4), 1);
     }
   }
+  narrowRows(load<i32>(at + job.GRAD_K_TYPE), sumK, keys, D, outK, strideK);
+  narrowRows(load<i32>(at + job.GRAD_V_TYPE), sumV, keys, E, outV, strideV);
 }

@@ -2,11 +2,12 @@
  * Attention for a few queries (decoding): one query of one head at a time, with keys and values read once in their own
  * layout. Panels would leave most lanes idle here; instead the lanes run along D and E.
  *
- * Scratch: q D 4, S T 4, O E 4.
+ * Scratch: what rows.ts keeps, q D 4, S T 4, O E 4, a stage for a row that is not f32, max(D, E) 4.
  */
 import * as job from './job';
 import { T } from './job';
-import { finishRow, headRows, word } from './forward';
+import { finishRow, headRows } from './forward';
+import { F32, keyReader, narrowRows, openBlocks, readBlock, rowAt, valueReader, widenRows, word } from './rows';
 import { exp2, fma, maxLanes, sumLanes, tanh } from './vector';
 
 /** S[k] = q . K[k] for `count` keys; D is any, q is already scaled. */
@@ -114,19 +115,17 @@ let m: f32 = 0;
 let l: f32 = 0;
 
 function part(
-  at: usize, rows: usize, bitmaps: usize, ranges: usize, block: i32, row: i32, batch: i32, group: i32, q: usize, O: usize, S: usize,
+  at: usize, blocks: usize, rows: usize, bitmaps: usize, ranges: usize, block: i32, row: i32, q: usize, O: usize, S: usize,
 ): void {
   const D = <i32>word(at, job.D);
   const E = <i32>word(at, job.E);
   const cap = load<f32>(at + job.CAP);
-  const strideK = word(at, job.K_ROW);
-  const strideV = word(at, job.V_ROW);
-  const baseK = word(at, job.K) + <usize>batch * word(at, job.K_BATCH) + <usize>group * word(at, job.K_HEAD);
-  const baseV = word(at, job.V) + <usize>batch * word(at, job.V_BATCH) + <usize>group * word(at, job.V_HEAD);
+  const strideK = <usize>(D * 4);
+  const strideV = <usize>(E * 4);
   const first = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4));
   const end = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4), 4);
   for (let e = first; e < end; e++) {
-    const column = <usize>load<u32>(<usize>load<u32>(rows, 4) + (<usize>e << 2));
+    const column = load<i32>(<usize>load<u32>(rows, 4) + (<usize>e << 2));
     const bitmap = load<i32>(<usize>load<u32>(rows, 8) + (<usize>e << 2));
     let firstKey: i32 = 0;
     let endKey: i32 = T;
@@ -137,7 +136,7 @@ function part(
     }
     const keys = endKey - firstKey;
     if (keys <= 0) continue;
-    dots(q, baseK + column * word(at, job.K_BLOCK) + <usize>firstKey * strideK, strideK, S, keys, D);
+    dots(q, readBlock(keyReader(blocks), column, firstKey, endKey) + <usize>firstKey * strideK, strideK, S, keys, D);
     if (cap != 0) {
       for (let k: i32 = 0; k < keys; k += 4) {
         const s = S + <usize>(k * 4);
@@ -172,11 +171,15 @@ function part(
       sum = f32x4.add(sum, p);
     }
     l += sumLanes(sum);
-    combine(S, baseV + column * word(at, job.V_BLOCK) + <usize>firstKey * strideV, strideV, O, keys, E);
+    combine(S, readBlock(valueReader(blocks), column, firstKey, endKey) + <usize>firstKey * strideV, strideV, O, keys, E);
   }
 }
 
-function scaled(from: usize, to: usize, D: i32, factor: f32): void {
+function scaled(type: i32, from: usize, to: usize, D: i32, factor: f32, stage: usize): void {
+  if (type != F32) {
+    widenRows(type, from, 0, 0, 1, D, stage);
+    from = stage;
+  }
   for (let d: i32 = 0; d < D; d++) store<f32>(to + <usize>(d * 4), load<f32>(from + <usize>(d * 4)) * factor);
 }
 
@@ -188,25 +191,30 @@ export function decodeBlock(at: usize, scratch: usize, batch: i32, head: i32, bl
   const H = <i32>word(at, job.H);
   const group = head / (H / <i32>word(at, job.G));
   const factor = load<f32>(at + job.FACTOR);
-  const q = scratch;
+  openBlocks(at, scratch, batch, group, 0);
+  const q = scratch + word(at, job.BLOCKS_BYTES);
   const S = q + <usize>(D * 4 + 16);
   const O = S + T * 4;
+  const stage = O + <usize>(E * 4 + 16);
+  const typeQ = load<i32>(at + job.Q_TYPE);
+  const typeO = load<i32>(at + job.O_TYPE);
   const count = min(T, N - block * T);
   for (let row: i32 = 0; row < count; row++) {
     const r = block * T + row;
-    const query = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + <usize>r * word(at, job.Q_ROW);
     m = job.LOWEST;
     l = 0;
     memory.fill(O, 0, <usize>(E * 4 + 16));
-    scaled(word(at, job.Q) + query, q, D, factor);
-    part(at, headRows(at, job.MASK, head), word(at, job.BITMAPS), word(at, job.RANGES), block, row, batch, group, q, O, S);
+    scaled(typeQ, rowAt(at, job.Q, job.Q_BATCH, batch, head, r), q, D, factor, stage);
+    part(at, scratch, headRows(at, job.MASK, head), word(at, job.BITMAPS), word(at, job.RANGES), block, row, q, O, S);
     if (word(at, job.SECOND_Q) != 0) {
-      scaled(word(at, job.SECOND_Q) + query, q, D, factor);
-      part(at, headRows(at, job.SECOND_MASK, head), word(at, job.SECOND_BITMAPS), word(at, job.SECOND_RANGES), block, row, batch, group, q, O, S);
+      scaled(typeQ, rowAt(at, job.SECOND_Q, job.Q_BATCH, batch, head, r), q, D, factor, stage);
+      part(
+        at, scratch, headRows(at, job.SECOND_MASK, head), word(at, job.SECOND_BITMAPS), word(at, job.SECOND_RANGES), block, row, q, O, S,
+      );
     }
     const lse = word(at, job.LSE) + <usize>((batch * H + head) * N + r) * 4;
     const f = finishRow(at, head, m, l, lse);
-    const out = word(at, job.O) + <usize>batch * word(at, job.O_BATCH) + <usize>head * word(at, job.O_HEAD) + <usize>r * word(at, job.O_ROW);
-    for (let e: i32 = 0; e < E; e++) store<f32>(out + <usize>(e * 4), load<f32>(O + <usize>(e * 4)) * f);
+    for (let e: i32 = 0; e < E; e++) store<f32>(stage + <usize>(e * 4), load<f32>(O + <usize>(e * 4)) * f);
+    narrowRows(typeO, stage, 1, E, rowAt(at, job.O, job.O_BATCH, batch, head, r), 0);
   }
 }

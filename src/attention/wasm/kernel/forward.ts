@@ -6,23 +6,19 @@
  * output are turned, once for each query block, and the softmax is vertical. Of a partial block, each panel computes only the
  * keys between the first and the last that one of its queries sees.
  *
- * Scratch of a worker, in bytes: Q panels T D 4, second Q panels T D 4, O panels T E 4, S T P 4, m, l and factors T 4 each,
- * the rows' keys of dropout 2 T 4, a copy of a key block T D 4 and of a value block T E 4 where rows are not contiguous; before
- * and after the key blocks these hold the rows of queries and output that have an order of their own.
+ * Scratch of a worker, in bytes: what rows.ts keeps, Q panels T D 4, second Q panels T D 4, O panels T E 4, S T P 4, m, l and
+ * factors T 4 each, the rows' keys of dropout 2 T 4, a stage T max(D, E) 4 for rows of queries and output that are not f32 or have an
+ * order of their own.
  */
 import * as job from './job';
 import { T } from './job';
 import { dropTile, dropoutRows } from './dropout';
-import { fromPanels, gatherOrdered, gatherRows, scatterRows, toPanels } from './layout';
+import { fromPanels, readPanels, scatterRows, writePanels } from './layout';
 import { modify } from './modifier';
+import { F32, keyReader, openBlocks, readBlock, rowAt, valueReader, word } from './rows';
 import { maskTile, softcapTile, softmaxTile } from './softmax';
 import { P, TILE_ROWS, scoreRemainder, scoreTile6, valueRemainder, valueTile6 } from './tiles.generated';
 import { log2 } from './vector';
-
-@inline
-export function word(at: usize, field: usize): usize {
-  return load<u32>(at + field);
-}
 
 /** The arrays of one head's rows: see job.MASK. */
 @inline
@@ -52,28 +48,23 @@ export function accumulate(V: usize, strideV: usize, S: usize, O: usize, count: 
 
 /** Streams over the key blocks of one part of the mask. */
 function part(
-  at: usize, rows: usize, bitmaps: usize, ranges: usize, block: i32, batch: i32, head: i32, group: i32, count: i32,
-  Q: usize, O: usize, S: usize, m: usize, l: usize, dropped: usize, copyK: usize, copyV: usize,
+  at: usize, blocks: usize, rows: usize, bitmaps: usize, ranges: usize, block: i32, batch: i32, head: i32, count: i32,
+  Q: usize, O: usize, S: usize, m: usize, l: usize, dropped: usize,
 ): void {
   const D = <i32>word(at, job.D);
   const E = <i32>word(at, job.E);
   const cap = load<f32>(at + job.CAP);
-  const baseK = word(at, job.K) + <usize>batch * word(at, job.K_BATCH) + <usize>group * word(at, job.K_HEAD);
-  const baseV = word(at, job.V) + <usize>batch * word(at, job.V_BATCH) + <usize>group * word(at, job.V_HEAD);
+  const strideK = <usize>(D * 4);
+  const strideV = <usize>(E * 4);
   const first = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4));
   const end = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4), 4);
   const columns = <usize>load<u32>(rows, 4);
   const bitmapOf = <usize>load<u32>(rows, 8);
-  const keyOrder = <usize>load<u32>(rows, 20);
   const parameters = word(at, job.MODIFIER);
   const drops = load<i32>(at + job.DROP_BELOW) != 0;
   for (let e = first; e < end; e++) {
-    const column = <usize>load<u32>(columns + (<usize>e << 2));
+    const column = load<i32>(columns + (<usize>e << 2));
     const bitmap = load<i32>(bitmapOf + (<usize>e << 2));
-    let strideK = word(at, job.K_ROW);
-    let strideV = word(at, job.V_ROW);
-    let K = baseK + column * word(at, job.K_BLOCK);
-    let V = baseV + column * word(at, job.V_BLOCK);
     const blockKey = load<i32>(<usize>load<u32>(rows, 12) + (<usize>e << 2)) * T;
     let firstKey: i32 = 0;
     let endKey: i32 = T;
@@ -87,27 +78,8 @@ function part(
       }
       if (endKey <= firstKey) continue;
     }
-    if (keyOrder != 0) {
-      const order = keyOrder + <usize>((<i32>column * T + firstKey) * 4);
-      gatherOrdered(baseK, strideK, order, endKey - firstKey, <usize>(D * 4), copyK + <usize>(firstKey * D * 4));
-      gatherOrdered(baseV, strideV, order, endKey - firstKey, <usize>(E * 4), copyV + <usize>(firstKey * E * 4));
-      K = copyK;
-      V = copyV;
-      strideK = <usize>(D * 4);
-      strideV = <usize>(E * 4);
-    }
-    if (strideK != <usize>(D * 4)) {
-      const rowBytes = <usize>(D * 4);
-      gatherRows(K + <usize>firstKey * strideK, strideK, endKey - firstKey, rowBytes, copyK + <usize>firstKey * rowBytes);
-      K = copyK;
-      strideK = rowBytes;
-    }
-    if (strideV != <usize>(E * 4)) {
-      const rowBytes = <usize>(E * 4);
-      gatherRows(V + <usize>firstKey * strideV, strideV, endKey - firstKey, rowBytes, copyV + <usize>firstKey * rowBytes);
-      V = copyV;
-      strideV = rowBytes;
-    }
+    const K = readBlock(keyReader(blocks), column, firstKey, endKey);
+    const V = readBlock(valueReader(blocks), column, firstKey, endKey);
     let panel: i32 = 0;
     for (let q: i32 = 0; q < count; q += P) {
       if (bitmap >= 0) {
@@ -160,7 +132,8 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
   if (continues && load<u32>(starts) == load<u32>(starts, 4)) return;
   const factor = load<f32>(at + job.FACTOR);
 
-  const Q = scratch;
+  openBlocks(at, scratch, batch, group, <usize>load<u32>(rows, 20));
+  const Q = scratch + word(at, job.BLOCKS_BYTES);
   const secondQ = Q + <usize>(T * D * 4);
   const O = secondQ + <usize>(T * D * 4);
   const S = O + <usize>(T * E * 4);
@@ -168,22 +141,18 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
   const l = m + T * 4;
   const factors = l + T * 4;
   const dropped = factors + T * 4;
-  const copyK = dropped + 2 * T * 4;
-  const copyV = copyK + <usize>(T * D * 4 + 16);
+  const stage = dropped + 2 * T * 4;
 
   // Of the first row of the block, or with an order of the first row of all.
-  const firstRow = <usize>(order != 0 ? 0 : row);
-  const query = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + firstRow * word(at, job.Q_ROW);
-  const out = word(at, job.O) + <usize>batch * word(at, job.O_BATCH) + <usize>head * word(at, job.O_HEAD) + firstRow * word(at, job.O_ROW);
-  const lse = word(at, job.LSE) + (<usize>((batch * H + head) * N) + firstRow) * 4;
-  if (order != 0) {
-    gatherOrdered(word(at, job.Q) + query, word(at, job.Q_ROW), order, T, <usize>(D * 4), copyK);
-    toPanels(copyK, <usize>(D * 4), T, D, Q, factor);
-  } else {
-    toPanels(word(at, job.Q) + query, word(at, job.Q_ROW), count, D, Q, factor);
-  }
+  const firstRow = order != 0 ? 0 : row;
+  const typeQ = load<i32>(at + job.Q_TYPE);
+  const strideQ = word(at, job.Q_ROW);
+  const strideO = word(at, job.O_ROW);
+  const out = rowAt(at, job.O, job.O_BATCH, batch, head, firstRow);
+  const lse = word(at, job.LSE) + <usize>((batch * H + head) * N + firstRow) * 4;
+  readPanels(typeQ, rowAt(at, job.Q, job.Q_BATCH, batch, head, firstRow), strideQ, order, count, D, Q, factor, stage);
   if (continues) {
-    takeUp(out, word(at, job.O_ROW), lse, order, count, E, O, m, l, copyV);
+    takeUp(out, strideO, lse, order, count, E, O, m, l, stage);
   } else {
     memory.fill(O, 0, <usize>(T * E * 4));
     const lowest = f32x4.splat(job.LOWEST);
@@ -200,14 +169,13 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
     );
   }
   part(
-    at, rows, word(at, job.BITMAPS), word(at, job.RANGES), block, batch, head, group, count,
-    Q, O, S, m, l, dropped, copyK, copyV,
+    at, scratch, rows, word(at, job.BITMAPS), word(at, job.RANGES), block, batch, head, count, Q, O, S, m, l, dropped,
   );
   if (word(at, job.SECOND_Q) != 0) {
-    toPanels(word(at, job.SECOND_Q) + query, word(at, job.Q_ROW), count, D, secondQ, factor);
+    readPanels(typeQ, rowAt(at, job.SECOND_Q, job.Q_BATCH, batch, head, row), strideQ, 0, count, D, secondQ, factor, stage);
     part(
-      at, headRows(at, job.SECOND_MASK, head), word(at, job.SECOND_BITMAPS), word(at, job.SECOND_RANGES), block, batch, head, group,
-      count, secondQ, O, S, m, l, dropped, copyK, copyV,
+      at, scratch, headRows(at, job.SECOND_MASK, head), word(at, job.SECOND_BITMAPS), word(at, job.SECOND_RANGES), block, batch, head,
+      count, secondQ, O, S, m, l, dropped,
     );
   }
 
@@ -219,23 +187,18 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
     store<f32>(factors + at4, f);
   }
   if (order != 0) {
-    fromPanels(O, factors, copyV, <usize>(E * 4), T, E);
-    scatterRows(copyV, order, T, <usize>(E * 4), out, word(at, job.O_ROW), false);
+    fromPanels(O, factors, stage, <usize>(E * 4), T, E);
+    scatterRows(stage, order, T, <usize>(E * 4), out, strideO, false);
   } else {
-    fromPanels(O, factors, out, word(at, job.O_ROW), count, E);
+    writePanels(load<i32>(at + job.O_TYPE), O, factors, out, strideO, count, E, stage);
   }
 }
 
 /** The result of the passes before, as the state of the softmax: the maximum is lse, the sum 1. */
 function takeUp(
-  out: usize, strideO: usize, lse: usize, order: usize, count: i32, E: i32, O: usize, m: usize, l: usize, copy: usize,
+  out: usize, strideO: usize, lse: usize, order: usize, count: i32, E: i32, O: usize, m: usize, l: usize, stage: usize,
 ): void {
-  if (order != 0) {
-    gatherOrdered(out, strideO, order, T, <usize>(E * 4), copy);
-    toPanels(copy, <usize>(E * 4), T, E, O, 1);
-  } else {
-    toPanels(out, strideO, count, E, O, 1);
-  }
+  readPanels(F32, out, strideO, order, count, E, O, 1, stage);
   for (let i: i32 = 0; i < T; i++) {
     const at4 = <usize>(i * 4);
     const r = i >= count ? -1 : order != 0 ? load<i32>(order + at4) : i;

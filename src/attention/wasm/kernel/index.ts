@@ -5,6 +5,7 @@ import { backwardSegment, sumSegments } from './backward';
 import { decodeBlock } from './decode';
 import { forwardBlock } from './forward';
 import { setLines } from './modifier';
+import { roundBlock } from './rows';
 import { weightsTask } from './weights';
 
 export { exp, log, tanh } from './functions';
@@ -22,13 +23,15 @@ function runTask(at: usize, scratch: usize, task: i32): void {
     weightsTask(at, scratch, task);
     return;
   }
-  const heads = kind == 0 ? load<i32>(at + job.H) : load<i32>(at + job.G);
-  const blocks = kind == 0 ? load<i32>(at + job.QUERY_BLOCKS) : (load<i32>(at + job.M) + T - 1) / T;
+  const isSum = kind == 2;
+  const heads = isSum ? load<i32>(at + job.G) : load<i32>(at + job.H);
+  const blocks = !isSum ? load<i32>(at + job.QUERY_BLOCKS) : (load<i32>(at + job.M) + T - 1) / T;
   const block = task % blocks;
   const head = (task / blocks) % heads;
   const batch = task / (blocks * heads);
   const changed = load<i32>(at + job.MODIFIER) != 0 || load<i32>(at + job.DROP_BELOW) != 0 || load<i32>(at + job.PASS) != 0;
-  if (kind == 2) sumSegments(at, batch, head, block);
+  if (isSum) sumSegments(at, scratch, batch, head, block);
+  else if (kind == 4) roundBlock(at, batch, head, block);
   else if (min(T, load<i32>(at + job.N) - block * T) <= FEW_QUERIES && !changed) decodeBlock(at, scratch, batch, head, block);
   else forwardBlock(at, scratch, batch, head, block);
 }

@@ -50,15 +50,14 @@ export const SECOND_Q: usize = 34 * 4;
 export const SECOND_MASK: usize = 35 * 4;
 export const SECOND_BITMAPS: usize = 36 * 4;
 export const SECOND_RANGES: usize = 37 * 4;
-/** 0: forward; 1: backward; 2: the sum of the backward's segments; 3: attention weights. */
+/** 0: forward; 1: backward; 2: the sum of the backward's segments; 3: attention weights; 4: rounding. */
 export const KIND: usize = 38 * 4;
-/** Gradient of the output, with the strides of the output. */
+/** Gradient of the output. */
 export const GRAD_O: usize = 39 * 4;
 /** For each query, sum(grad_output output) - grad_lse [B, H, N]. */
 export const DELTA: usize = 40 * 4;
-/** Gradient of the queries, with the strides of the queries. */
+/** Gradients of queries, keys and values. */
 export const GRAD_Q: usize = 41 * 4;
-/** Gradients of keys and values, with the strides of the keys and values. */
 export const GRAD_K: usize = 42 * 4;
 export const GRAD_V: usize = 43 * 4;
 /**
@@ -92,11 +91,35 @@ export const DROP_BELOW: usize = 52 * 4;
 export const KEEP_FACTOR: usize = 53 * 4;
 export const SEED_LOW: usize = 54 * 4;
 export const SEED_HIGH: usize = 55 * 4;
-
 /** Blocks of queries that each head's mask has, in the order of its own. */
 export const QUERY_BLOCKS: usize = 56 * 4;
-/** 0: the job has all pairs; 1: it is the first of several passes over pairs of their own; 2: it continues from those before. */
+/**
+ * 0: the job has all pairs; 1: it is the first of several passes over pairs of their own; 2: it continues from those before.
+ * Passes have their results in f32.
+ */
 export const PASS: usize = 57 * 4;
+/** How tensors are stored: F32, F16 or BF16 of rows.ts. */
+export const Q_TYPE: usize = 58 * 4;
+export const K_TYPE: usize = 59 * 4;
+export const V_TYPE: usize = 60 * 4;
+export const O_TYPE: usize = 61 * 4;
+/** A number that no other job has; blocks of keys that a worker holds copies of, at most; bytes of all that rows.ts keeps. */
+export const SERIAL: usize = 62 * 4;
+export const SLOTS: usize = 63 * 4;
+export const BLOCKS_BYTES: usize = 64 * 4;
+/** Strides and type of the gradient of the output, of queries, keys and values. */
+export const GRAD_O_BATCH: usize = 65 * 4;
+export const GRAD_O_ROW: usize = 67 * 4;
+export const GRAD_O_TYPE: usize = 68 * 4;
+export const GRAD_Q_BATCH: usize = 69 * 4;
+export const GRAD_Q_ROW: usize = 71 * 4;
+export const GRAD_Q_TYPE: usize = 72 * 4;
+export const GRAD_K_BATCH: usize = 73 * 4;
+export const GRAD_K_ROW: usize = 75 * 4;
+export const GRAD_K_TYPE: usize = 76 * 4;
+export const GRAD_V_BATCH: usize = 77 * 4;
+export const GRAD_V_ROW: usize = 79 * 4;
+export const GRAD_V_TYPE: usize = 80 * 4;
 
 /** T, the side of a block. */
 export const T: i32 = 64;

@@ -1,4 +1,5 @@
 /** Changes of layout between rows of queries and panels, where the P queries of a panel are adjacent. */
+import { F32, narrowRows, widenRows } from './rows';
 import { P } from './tiles.generated';
 
 @inline
@@ -14,7 +15,7 @@ function transpose4(a: v128, b: v128, c: v128, d: v128, store: usize, stride: us
 }
 
 /** Rows [count, width] at `from` become panels [ceil(count / P), width, P] at `to`, times `factor`; missing rows are zero. */
-export function toPanels(from: usize, stride: usize, count: i32, width: i32, to: usize, factor: f32): void {
+function toPanels(from: usize, stride: usize, count: i32, width: i32, to: usize, factor: f32): void {
   const f = f32x4.splat(factor);
   const step = <usize>(P * 4);
   for (let first: i32 = 0; first < count; first += P) {
@@ -79,20 +80,6 @@ export function fromPanels(from: usize, factors: usize, to: usize, stride: usize
   }
 }
 
-/** Rows of `bytes` in an order, i32 [rows] (-1: a row of zeros), to a contiguous place; may write up to 12 bytes past its end. */
-export function gatherOrdered(from: usize, stride: usize, order: usize, rows: i32, bytes: usize, to: usize): void {
-  for (let i: i32 = 0; i < rows; i++) {
-    const row = load<i32>(order + <usize>(i * 4));
-    if (row >= 0) {
-      const x = from + <usize>row * stride;
-      for (let j: usize = 0; j < bytes; j += 16) v128.store(to + j, v128.load(x + j));
-    } else {
-      for (let j: usize = 0; j < bytes; j += 16) v128.store(to + j, f32x4.splat(0));
-    }
-    to += bytes;
-  }
-}
-
 /** Contiguous rows of `bytes` go where an order says, i32 [rows] (-1: nowhere), or one after the other where `order` is 0. */
 export function scatterRows(from: usize, order: usize, rows: i32, bytes: usize, to: usize, stride: usize, adds: bool): void {
   const whole = bytes & ~15;
@@ -111,11 +98,29 @@ export function scatterRows(from: usize, order: usize, rows: i32, bytes: usize, 
   }
 }
 
-/** Copies rows of `bytes` with a stride to a contiguous place; may write up to 12 bytes past its end. */
-export function gatherRows(from: usize, stride: usize, rows: i32, bytes: usize, to: usize): void {
-  for (let i: i32 = 0; i < rows; i++) {
-    for (let j: usize = 0; j < bytes; j += 16) v128.store(to + j, v128.load(from + j));
-    from += stride;
-    to += bytes;
+/**
+ * toPanels() of rows of a type. Where `order` is not 0, it says which rows, i32 [T], -1 for a row of zeros; `from` is then row 0 of
+ * all. `stage` has room for T rows of f32.
+ */
+export function readPanels(
+  type: i32, from: usize, stride: usize, order: usize, count: i32, width: i32, to: usize, factor: f32, stage: usize,
+): void {
+  if (type != F32 || order != 0) {
+    widenRows(type, from, stride, order, count, width, stage);
+    from = stage;
+    stride = <usize>(width * 4);
+  }
+  toPanels(from, stride, count, width, to, factor);
+}
+
+/** fromPanels() to rows of a type; `stage` has room for T rows of f32. */
+export function writePanels(
+  type: i32, from: usize, factors: usize, to: usize, stride: usize, count: i32, width: i32, stage: usize,
+): void {
+  if (type == F32) {
+    fromPanels(from, factors, to, stride, count, width);
+  } else {
+    fromPanels(from, factors, stage, <usize>(width * 4), count, width);
+    narrowRows(type, stage, count, width, to, stride);
   }
 }

@@ -4,14 +4,15 @@
  * its next number, so its keys stay in their order. Then each row is one run of numbers: where lse is known they become
  * 2^(S - lse); else the row's own maximum and sum come first, and the sink logit joins them.
  *
- * Scratch, in bytes: Q panels T D 4, S T P 4, next places T 4, a row's lse 16, a copy of a key block T D 4 where rows are not
- * contiguous.
+ * Scratch, in bytes: what rows.ts keeps, Q panels T D 4, S T P 4, next places T 4, a row's lse 16, a stage for rows of queries
+ * that are not f32, T D 4.
  */
 import * as job from './job';
 import { T } from './job';
-import { finishRow, headRows, scores, word } from './forward';
-import { gatherRows, toPanels } from './layout';
+import { finishRow, headRows, scores } from './forward';
+import { readPanels } from './layout';
 import { modify } from './modifier';
+import { keyReader, openBlocks, readBlock, rowAt, word } from './rows';
 import { softcapTile } from './softmax';
 import { P } from './tiles.generated';
 import { exp2, maxLanes, sumLanes } from './vector';
@@ -135,13 +136,16 @@ export function weightsTask(at: usize, scratch: usize, task: i32): void {
   const first = max(firstRow, row);
   const end = min(endRow, row + count);
 
-  const Q = scratch;
+  openBlocks(at, scratch, batch, group, 0);
+  const Q = scratch + word(at, job.BLOCKS_BYTES);
   const S = Q + <usize>(T * D * 4);
   const next = S + <usize>(T * P * 4);
   const ownLse = next + T * 4;
-  const copyK = ownLse + 16;
-  const query = <usize>batch * word(at, job.Q_BATCH) + <usize>head * word(at, job.Q_HEAD) + <usize>row * word(at, job.Q_ROW);
-  toPanels(word(at, job.Q) + query, word(at, job.Q_ROW), count, D, Q, load<f32>(at + job.FACTOR));
+  const stage = ownLse + 16;
+  readPanels(
+    load<i32>(at + job.Q_TYPE), rowAt(at, job.Q, job.Q_BATCH, batch, head, row), word(at, job.Q_ROW), 0, count, D, Q,
+    load<f32>(at + job.FACTOR), stage,
+  );
   for (let r = first; r < end; r++) {
     store<u32>(next + <usize>((r - row) * 4), <u32>(values + <usize>(load<u32>(places + <usize>((r - firstRow) * 4)) << 2)));
   }
@@ -150,21 +154,14 @@ export function weightsTask(at: usize, scratch: usize, task: i32): void {
   const parameters = word(at, job.MODIFIER);
   const wholeBatch = load<i32>(at + job.FIRST_BATCH) + batch;
   const wholeHead = load<i32>(at + job.FIRST_HEAD) + head;
-  const baseK = word(at, job.K) + <usize>batch * word(at, job.K_BATCH) + <usize>group * word(at, job.K_HEAD);
+  const strideK = <usize>(D * 4);
   const rows = headRows(at, job.MASK, head);
   const endBlock = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4), 4);
   for (let e = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4)); e < endBlock; e++) {
     const column = <i32>load<u32>(<usize>load<u32>(rows, 4) + (<usize>e << 2));
     const bitmap = load<i32>(<usize>load<u32>(rows, 8) + (<usize>e << 2));
-    let strideK = word(at, job.K_ROW);
-    let K = baseK + <usize>column * word(at, job.K_BLOCK);
+    const K = readBlock(keyReader(scratch), column, 0, min(T, <i32>word(at, job.M) - column * T));
     let panel: i32 = 0;
-    if (strideK != <usize>(D * 4)) {
-      const keys = min(T, <i32>word(at, job.M) - column * T);
-      gatherRows(K, strideK, keys, <usize>(D * 4), copyK);
-      K = copyK;
-      strideK = <usize>(D * 4);
-    }
     for (let q: i32 = 0; q < count; q += P) {
       const from = max(first - row - q, 0);
       const to = min(end - row - q, P);

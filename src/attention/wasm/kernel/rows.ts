@@ -1,0 +1,296 @@
+/**
+ * Rows of f32, f16 or bf16, with any stride, as contiguous rows of f32; and back.
+ *
+ * Widening is exact for every number: subnormals, infinities and NaNs stay what they are. Narrowing rounds to the nearest, ties to
+ * even; what is too large becomes infinite. SIMD here has no instruction for either, so both are integer operations; loops go over
+ * pairs of adjacent vectors, which V8 can merge.
+ *
+ * Key and value blocks are read through a BlockReader. Rows that are contiguous f32 are read where they lie. Others are copied into
+ * the worker's scratch, SLOTS blocks of K and of V, each block in the slot column % SLOTS: query blocks come to a worker in their
+ * order and neighbours see almost the same keys, so that a block is widened once and not once for each query block. A slot has a
+ * tag of three words: the column, and the rows first .. end - 1 of it that are there. Tags hold for one job, one key/value head and
+ * one order of keys.
+ *
+ * At the start of a worker's scratch, in bytes: two BlockReaders of 64, tags SLOTS 2 12 (rounded up to 64), K blocks SLOTS T D 4,
+ * V blocks SLOTS T E 4. BLOCKS_BYTES is the sum, and the kernels' own scratch follows.
+ */
+import * as job from './job';
+import { T } from './job';
+
+@inline
+export function word(at: usize, field: usize): usize {
+  return load<u32>(at + field);
+}
+
+/** Where a row of a tensor lies; `address` and `strides` are the fields of its address and of its batch, head and row strides. */
+@inline
+export function rowAt(at: usize, address: usize, strides: usize, batch: i32, head: i32, row: i32): usize {
+  return (
+    word(at, address) + <usize>batch * word(at, strides) + <usize>head * word(at, strides + 4) + <usize>row * word(at, strides + 8)
+  );
+}
+
+export const F32: i32 = 0;
+const F16: i32 = 1;
+
+/** Constants of fromHalf(), in memory for the reason given in vector.ts: sign and magnitude, 2^112, 65,536, infinity. */
+const CONSTANTS = memory.data<i32>([<i32>0x8fffe000, 0x77800000, 0x47800000, 0x7f800000], 16);
+
+/** Sign-extended f16 in four lanes. The factor 2^112 moves the exponent's bias, subnormals included. */
+@inline
+function fromHalf(x: v128): v128 {
+  const y = f32x4.mul(v128.and(i32x4.shl(x, 13), v128.load32_splat(CONSTANTS)), v128.load32_splat(CONSTANTS, 4));
+  const unbounded = f32x4.ge(f32x4.abs(y), v128.load32_splat(CONSTANTS, 8));
+  return v128.or(y, v128.and(unbounded, v128.load32_splat(CONSTANTS, 12)));
+}
+
+/** The 16 bits of f16 in the lower half of each lane. */
+@inline
+function toHalf(x: v128): v128 {
+  const sign = v128.and(x, i32x4.splat(0x80000000));
+  const a = v128.xor(x, sign);
+  const odd = v128.and(i32x4.shr_u(a, 13), i32x4.splat(1));
+  // The exponent's bias moves by 112; half a unit less one, and one where the number is odd, round in the carry.
+  const normal = i32x4.shr_u(i32x4.add(i32x4.add(a, i32x4.splat(0xc8000fff)), odd), 13);
+  // Of 0.5 + a, for a below 2^-14, the last bit is 2^-24, the unit of subnormals.
+  const subnormal = i32x4.sub(f32x4.add(a, f32x4.splat(0.5)), i32x4.splat(0x3f000000));
+  let y = v128.bitselect(subnormal, normal, i32x4.lt_s(a, i32x4.splat(0x38800000)));
+  const unbounded = v128.bitselect(i32x4.splat(0x7e00), i32x4.splat(0x7c00), i32x4.gt_s(a, i32x4.splat(0x7f800000)));
+  y = v128.bitselect(unbounded, y, i32x4.ge_s(a, i32x4.splat(0x47800000)));
+  return v128.or(y, i32x4.shr_u(sign, 16));
+}
+
+/** The 16 bits of bf16 in the lower half of each lane. */
+@inline
+function toBfloat(x: v128): v128 {
+  const odd = v128.and(i32x4.shr_u(x, 16), i32x4.splat(1));
+  const rounded = i32x4.shr_u(i32x4.add(i32x4.add(x, i32x4.splat(0x7fff)), odd), 16);
+  const quiet = v128.or(i32x4.shr_u(x, 16), i32x4.splat(0x40));
+  return v128.bitselect(quiet, rounded, f32x4.ne(x, x));
+}
+
+/** The first `count` lanes, of 32 bits, 1 to 3 of them: nothing beyond them is written. */
+@inline
+function storeLanes(to: usize, x: v128, count: i32): void {
+  v128.store_lane<f32>(to, x, 0);
+  if (count > 1) v128.store_lane<f32>(to, x, 1, 4);
+  if (count > 2) v128.store_lane<f32>(to, x, 2, 8);
+}
+
+function copyNumbers(from: usize, count: i32, to: usize): void {
+  for (; count >= 8; count -= 8) {
+    const x0 = v128.load(from);
+    const x1 = v128.load(from, 16);
+    v128.store(to, x0);
+    v128.store(to, x1, 16);
+    from += 32;
+    to += 32;
+  }
+  if (count >= 4) {
+    v128.store(to, v128.load(from));
+    from += 16;
+    to += 16;
+  }
+  count &= 3;
+  if (count > 0) storeLanes(to, v128.load(from), count);
+}
+
+function widenHalves(from: usize, count: i32, to: usize): void {
+  for (; count >= 8; count -= 8) {
+    const x0 = fromHalf(v128.load_ext<i16>(from));
+    const x1 = fromHalf(v128.load_ext<i16>(from, 8));
+    v128.store(to, x0);
+    v128.store(to, x1, 16);
+    from += 16;
+    to += 32;
+  }
+  if (count >= 4) {
+    v128.store(to, fromHalf(v128.load_ext<i16>(from)));
+    from += 8;
+    to += 16;
+  }
+  count &= 3;
+  if (count > 0) storeLanes(to, fromHalf(v128.load_ext<i16>(from)), count);
+}
+
+function widenBfloats(from: usize, count: i32, to: usize): void {
+  for (; count >= 8; count -= 8) {
+    const x0 = i32x4.shl(v128.load_ext<u16>(from), 16);
+    const x1 = i32x4.shl(v128.load_ext<u16>(from, 8), 16);
+    v128.store(to, x0);
+    v128.store(to, x1, 16);
+    from += 16;
+    to += 32;
+  }
+  if (count >= 4) {
+    v128.store(to, i32x4.shl(v128.load_ext<u16>(from), 16));
+    from += 8;
+    to += 16;
+  }
+  count &= 3;
+  if (count > 0) storeLanes(to, i32x4.shl(v128.load_ext<u16>(from), 16), count);
+}
+
+function widen(type: i32, from: usize, count: i32, to: usize): void {
+  if (type == F32) copyNumbers(from, count, to);
+  else if (type == F16) widenHalves(from, count, to);
+  else widenBfloats(from, count, to);
+}
+
+/**
+ * Rows [count, width] of a type, `stride` bytes apart, become contiguous f32 at `to`; nothing beyond them is written. Where `order`
+ * is not 0, it says which rows, i32 [count], -1 for a row of zeros.
+ */
+export function widenRows(type: i32, from: usize, stride: usize, order: usize, count: i32, width: i32, to: usize): void {
+  if (order == 0 && stride == <usize>width << (type == F32 ? 2 : 1)) {
+    widen(type, from, count * width, to);
+    return;
+  }
+  const rowBytes = <usize>(width * 4);
+  for (let i: i32 = 0; i < count; i++) {
+    const row = order == 0 ? i : load<i32>(order + <usize>(i * 4));
+    if (row >= 0) widen(type, from + <usize>row * stride, width, to);
+    else memory.fill(to, 0, rowBytes);
+    to += rowBytes;
+  }
+}
+
+function narrow(type: i32, from: usize, count: i32, to: usize): void {
+  for (let i: i32 = 0; i < count; i += 4) {
+    const x = v128.load(from);
+    const bits = type == F16 ? toHalf(x) : toBfloat(x);
+    const y = i16x8.narrow_i32x4_u(bits, bits);
+    if (i + 4 <= count) {
+      v128.store_lane<u64>(to, y, 0);
+    } else {
+      v128.store_lane<u16>(to, y, 0);
+      if (i + 1 < count) v128.store_lane<u16>(to, y, 1, 2);
+      if (i + 2 < count) v128.store_lane<u16>(to, y, 2, 4);
+    }
+    from += 16;
+    to += 8;
+  }
+}
+
+/** Contiguous rows [count, width] of f32 become rows of a type, `stride` bytes apart. */
+export function narrowRows(type: i32, from: usize, count: i32, width: i32, to: usize, stride: usize): void {
+  for (let i: i32 = 0; i < count; i++) {
+    if (type == F32) copyNumbers(from, width, to);
+    else narrow(type, from, width, to);
+    from += <usize>(width * 4);
+    to += stride;
+  }
+}
+
+/** Keys or values of one key/value head, by blocks of T rows. */
+@unmanaged
+export class BlockReader {
+  base: usize;
+  /** Bytes from row to row, and from block to block. */
+  row: usize;
+  block: usize;
+  type: i32;
+  width: i32;
+  /** Which rows the blocks have, i32 [blocks, T], -1 for a row of zeros; 0: as they come. */
+  order: usize;
+  /** 0 where rows are read in place. */
+  slots: i32;
+  tags: usize;
+  blocks: usize;
+}
+
+const READER_BYTES: usize = 64;
+const TAG_BYTES: usize = 12;
+
+@inline
+export function keyReader(scratch: usize): BlockReader {
+  return changetype<BlockReader>(scratch);
+}
+
+@inline
+export function valueReader(scratch: usize): BlockReader {
+  return changetype<BlockReader>(scratch + READER_BYTES);
+}
+
+/** What the tags hold for. Module variables: each worker has an instance of its own. */
+let openJob: i32 = 0;
+let openGroup: i32 = -1;
+let openOrder: usize = 0;
+
+/** `field` is K or V of the job. */
+function open(
+  reader: BlockReader, at: usize, field: usize, type: i32, width: i32, batch: i32, group: i32, order: usize, tags: usize, blocks: usize,
+): void {
+  reader.base =
+    <usize>load<u32>(at + field) + <usize>batch * <usize>load<u32>(at + field, 4) + <usize>group * <usize>load<u32>(at + field, 8);
+  reader.row = <usize>load<u32>(at + field, 12);
+  reader.block = <usize>load<u32>(at + field, 16);
+  reader.type = type;
+  reader.width = width;
+  reader.order = order;
+  reader.slots = order == 0 && type == F32 && reader.row == <usize>(width * 4) ? 0 : load<i32>(at + job.SLOTS);
+  reader.tags = tags;
+  reader.blocks = blocks;
+}
+
+/** Makes both readers, at the start of the scratch, those of a key/value head; `order` as in BlockReader. */
+export function openBlocks(at: usize, scratch: usize, batch: i32, group: i32, order: usize): void {
+  const D = load<i32>(at + job.D);
+  const slots = load<i32>(at + job.SLOTS);
+  const whole = batch * load<i32>(at + job.G) + group;
+  if (load<i32>(at + job.SERIAL) == openJob && whole == openGroup && order == openOrder) return;
+  openJob = load<i32>(at + job.SERIAL);
+  openGroup = whole;
+  openOrder = order;
+  const tags = scratch + 2 * READER_BYTES;
+  const tagBytes = (<usize>slots * 2 * TAG_BYTES + 63) & ~63;
+  const keys = tags + tagBytes;
+  const values = keys + <usize>(slots * T * D * 4);
+  open(keyReader(scratch), at, job.K, load<i32>(at + job.K_TYPE), D, batch, group, order, tags, keys);
+  open(
+    valueReader(scratch), at, job.V, load<i32>(at + job.V_TYPE), load<i32>(at + job.E), batch, group, order,
+    tags + <usize>slots * TAG_BYTES, values,
+  );
+  memory.fill(tags, 0xff, tagBytes);
+}
+
+/** Copies the rows first .. end - 1 of a block to `to`, the place of its row 0. */
+function copyRows(reader: BlockReader, column: i32, first: i32, end: i32, to: usize): void {
+  const row = <usize>first * reader.row;
+  const from = reader.order == 0 ? reader.base + <usize>column * reader.block + row : reader.base;
+  const order = reader.order == 0 ? 0 : reader.order + <usize>((column * T + first) * 4);
+  widenRows(reader.type, from, reader.row, order, end - first, reader.width, to + <usize>(first * reader.width * 4));
+}
+
+/** The address of row 0 of a block whose rows first .. end - 1 are wanted, as contiguous rows of f32. */
+export function readBlock(reader: BlockReader, column: i32, first: i32, end: i32): usize {
+  if (reader.slots == 0) return reader.base + <usize>column * reader.block;
+  const slot = column % reader.slots;
+  const tag = reader.tags + <usize>slot * TAG_BYTES;
+  const to = reader.blocks + <usize>(slot * T * reader.width * 4);
+  if (load<i32>(tag) != column) {
+    store<i32>(tag, column);
+    store<i32>(tag, first, 4);
+    store<i32>(tag, first, 8);
+  }
+  const known = load<i32>(tag, 4);
+  if (first < known) {
+    copyRows(reader, column, first, known, to);
+    store<i32>(tag, first, 4);
+  }
+  const knownEnd = load<i32>(tag, 8);
+  if (end > knownEnd) {
+    copyRows(reader, column, knownEnd, end, to);
+    store<i32>(tag, end, 8);
+  }
+  return to;
+}
+
+/** Rounds a block of T rows of a head: contiguous f32 at Q becomes O. */
+export function roundBlock(at: usize, batch: i32, head: i32, block: i32): void {
+  const E = load<i32>(at + job.E);
+  const row = block * T;
+  const count = min(T, load<i32>(at + job.N) - row);
+  const from = rowAt(at, job.Q, job.Q_BATCH, batch, head, row);
+  narrowRows(load<i32>(at + job.O_TYPE), from, count, E, rowAt(at, job.O, job.O_BATCH, batch, head, row), word(at, job.O_ROW));
+}
