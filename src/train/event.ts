@@ -75,8 +75,17 @@ export function logLine(event: TrainEvent): string {
   return `${JSON.stringify(event)}\n`;
 }
 
-/** The events of a log. A last line that a killed process left unfinished is dropped. */
+/**
+ * The events of a log. What is no JSON object is passed over: a line that a killed process left unfinished, or bytes that a
+ * crashed system left empty.
+ */
 export function parseLog(text: string): TrainEvent[] {
-  const lines = text.split('\n').slice(0, -1);
-  return lines.map((line) => JSON.parse(line) as TrainEvent);
+  return text.split('\n').flatMap((line) => {
+    try {
+      const event: unknown = JSON.parse(line);
+      return typeof event === 'object' && event !== null && 'kind' in event ? [event as TrainEvent] : [];
+    } catch {
+      return [];
+    }
+  });
 }

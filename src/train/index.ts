@@ -18,6 +18,7 @@ export { type AdafactorOptions, adafactor } from './optimizer/adafactor.ts';
 export { type AdamWOptions, adamw } from './optimizer/adamw.ts';
 export { decaysByDefault, type ParameterRule } from './optimizer/groups.ts';
 export { type LionOptions, lion } from './optimizer/lion.ts';
+export { type MuonOptions, muon } from './optimizer/muon.ts';
 export type { Optimizer, OptimizerKind, OptimizerSettings, StateTensor } from './optimizer/optimizer.ts';
 export { type SgdOptions, sgd } from './optimizer/sgd.ts';
 export type { TrainOptions, TrainResult } from './options.ts';

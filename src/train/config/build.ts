@@ -9,6 +9,7 @@ import type { TokenSet } from '../data/token-set.ts';
 import { adafactor } from '../optimizer/adafactor.ts';
 import { adamw } from '../optimizer/adamw.ts';
 import { lion } from '../optimizer/lion.ts';
+import { muon } from '../optimizer/muon.ts';
 import type { OptimizerKind } from '../optimizer/optimizer.ts';
 import { sgd } from '../optimizer/sgd.ts';
 import type { TrainOptions } from '../options.ts';
@@ -119,6 +120,8 @@ function optimizerOf(choice: OptimizerChoice): OptimizerKind {
       return adafactor(choice);
     case 'lion':
       return lion(choice);
+    case 'muon':
+      return muon(choice);
     case 'sgd':
       return sgd(choice);
   }

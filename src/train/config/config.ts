@@ -85,13 +85,21 @@ const optimizer = v.variant(
       ...common,
     }),
     v.strictObject({
+      kind: v.literal('muon'),
+      momentum: v.exactOptional(number),
+      beta1: v.exactOptional(number),
+      beta2: v.exactOptional(number),
+      epsilon: v.exactOptional(number),
+      ...common,
+    }),
+    v.strictObject({
       kind: v.literal('sgd'),
       momentum: v.exactOptional(number),
       nesterov: v.exactOptional(flag),
       ...common,
     }),
   ],
-  'it must have a kind: one of adamw, adafactor, lion, sgd',
+  'it must have a kind: one of adamw, adafactor, lion, muon, sgd',
 );
 
 const schedule = v.strictObject({
