@@ -254,8 +254,8 @@ async function runAttention(
   const result = await attention(node, {
     rows,
     q: floats(step.q, step.q.rows(0, rows)),
-    k: floats(step.k, step.k.rows(0, rows)),
-    v: floats(step.v, step.v.rows(0, rows)),
+    k: allFloats(step.k, rows),
+    v: allFloats(step.v, rows),
     ...(step.sinkQuery === undefined ? {} : { sinkQuery: allFloats(step.sinkQuery, rows) }),
     ...(step.sinkLogits === undefined ? {} : { sinkLogits: allFloats(step.sinkLogits, rows) }),
     output: target,

@@ -118,7 +118,7 @@ export interface AttentionNode {
   /** Factor on q . k. */
   readonly scale: number;
   readonly softcap?: number;
-  /** Value names: q [rows, H*D], k [rows, G*D], v [rows, G*E]; sinkQuery [S, H*D]; sinkLogits [H]. */
+  /** Value names: q [rows, H*D], k [rows, G*D], v [rows, G*E] (or [keys, ...] of another sequence, inputs of the graph); sinkQuery [S, H*D]; sinkLogits [H]. */
   readonly inputs: {
     readonly q: string;
     readonly k: string;

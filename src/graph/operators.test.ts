@@ -301,7 +301,7 @@ test('shapes that disagree are told when the node is made', () => {
     [() => op.sparseAttention(graph, { q: x, k: x, v: y, heads: 2, pattern: { kind: 'causal' } }), /v has no 2 heads/],
     [
       () => op.sparseAttention(graph, { q: x, k: y, v: x, heads: 1, pattern: { kind: 'causal' } }),
-      /k must be \[rows, 1 \* 6\]/,
+      /k must be \[keys, 1 \* 6\]/,
     ],
     [
       () => op.sparseAttention(graph, { q: x, k: x, v: x, heads: 3, keyValueHeads: 2, pattern: { kind: 'causal' } }),

@@ -7,9 +7,9 @@ export interface AttentionInputs {
   readonly rows: number;
   /** [N, H*D] */
   readonly q: Float32Array;
-  /** [N, G*D] */
+  /** [N, G*D], or [M, G*D] where the graph takes keys of another sequence as an input. */
   readonly k: Float32Array;
-  /** [N, G*E] */
+  /** [N, G*E], or [M, G*E] */
   readonly v: Float32Array;
   /** [N, H*D] where the graph computes it row by row, else [S, H*D]. */
   readonly sinkQuery?: Float32Array;

@@ -7,9 +7,9 @@ import type { AttentionNode, Attribute, Graph, Node, Value } from './ir.ts';
 export interface SparseAttentionOptions {
   /** [rows, H*D] */
   readonly q: Value;
-  /** [rows, G*D] */
+  /** [rows, G*D], or [keys, G*D] where the keys are another sequence's (cross attention): then k and v are inputs of the graph. */
   readonly k: Value;
-  /** [rows, G*E] */
+  /** [rows, G*E], or [keys, G*E] */
   readonly v: Value;
   /** Queries of a model's own for its special tokens [S, H*D], e.g. Longformer's for global tokens. */
   readonly sinkQuery?: Value;
@@ -32,8 +32,9 @@ export function sparseAttention(graph: GraphBuilder, options: SparseAttentionOpt
   const fail = (why: string) => mismatch('SparseAttention', name, why, { q, k, v });
   for (const [argument, value] of Object.entries({ q, k, v })) {
     wantType('SparseAttention', argument, value, 'float32');
-    if (value.shape.length !== 2 || value.shape[0] !== q.shape[0]) fail('q, k and v must be [rows, features]');
+    if (value.shape.length !== 2) fail('q, k and v must be [rows, features]');
   }
+  if (k.shape[0] !== v.shape[0]) fail('k and v must have the same rows');
   if (!(Number.isInteger(heads) && heads > 0 && heads % keyValueHeads === 0)) {
     fail(`${keyValueHeads} key/value heads must divide ${heads} heads`);
   }
@@ -42,7 +43,7 @@ export function sparseAttention(graph: GraphBuilder, options: SparseAttentionOpt
   if (!Number.isInteger(width)) fail(`q has no ${heads} heads of one width`);
   if (!Number.isInteger(valueWidth)) fail(`v has no ${keyValueHeads} heads of one width`);
   if (k.shape[1] !== width * keyValueHeads)
-    fail(`k must be [rows, ${keyValueHeads} * ${width}], as q has width ${width}`);
+    fail(`k must be [keys, ${keyValueHeads} * ${width}], as q has width ${width}`);
   if (sinkLogits !== undefined && sinkLogits.shape.join() !== `${heads}`) {
     mismatch('SparseAttention', name, `sinkLogits must be [${heads}]`, { q, sinkLogits });
   }

@@ -9,6 +9,7 @@ export { type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson, type Rotary
 export { createTrainableLlama, type TrainableLlamaOptions, trainableLlama } from './llama-trainable.ts';
 export { type LoadLanguageModelOptions, loadLanguageModel, loadTrainable } from './load.ts';
 export { RowModel, type RowModelOptions, type RowModelParts } from './row-model.ts';
+export * from './seq2seq/index.ts';
 export { type ClassifierConfig, createClassifier, createMaskedModel } from './text-encoder.ts';
 export { type ReadOptions, TokenStream } from './token-stream.ts';
 export type { Parameter, StepOptions, StepResult, Trainable, TrainingBatch } from './trainable.ts';

@@ -27,7 +27,7 @@ const OUTPUTS: Readonly<Record<string, (output: EncoderOutput) => ArrayLike<numb
 };
 
 /** The slices along the first axis. */
-function rowsOf({ data, shape }: GoldenTensor): (Float32Array | Int32Array)[] {
+export function rowsOf({ data, shape }: GoldenTensor): (Float32Array | Int32Array)[] {
   const size = data.length / (shape[0] ?? 1);
   return Array.from({ length: shape[0] ?? 1 }, (_, row) => data.subarray(row * size, (row + 1) * size));
 }

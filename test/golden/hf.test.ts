@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { encoderClasses, type LanguageModel, loadLanguageModel } from '../../src/model/index.ts';
+import { encoderClasses, type LanguageModel, loadLanguageModel, seq2seqClasses } from '../../src/model/index.ts';
 import type { Tokenizer } from '../../src/text/index.ts';
 import { checkEncoderCase, type EncoderCase } from './encoder-case.ts';
 import { casesOf, disagreement, GOLDEN, readJson, readTensors, type Tolerance } from './folders.ts';
+import { checkSeq2SeqCase } from './seq2seq-case.ts';
 
 const HF = join(GOLDEN, 'hf');
 const IMPLEMENTED = ['LlamaForCausalLM', 'MistralForCausalLM'];
@@ -37,6 +38,10 @@ describe.skipIf(!existsSync(HF))('golden/hf', () => {
     const { model_class: architecture, tolerance } = golden;
     if (encoderClasses().includes(architecture)) {
       it(name, () => checkEncoderCase(join(HF, name), golden));
+      continue;
+    }
+    if (seq2seqClasses().includes(architecture)) {
+      it(name, () => checkSeq2SeqCase(join(HF, name), golden));
       continue;
     }
     if (!IMPLEMENTED.includes(architecture)) {

@@ -1,8 +1,16 @@
 /** Runs the attention nodes of an encoder over packed rows. */
-import type { Tensor, WasmDevice } from '../../attention/index.ts';
+import type { ScoreModifier, Tensor, WasmDevice } from '../../attention/index.ts';
 import type { AttentionCallback, AttentionInputs, AttentionNode } from '../../graph/index.ts';
 import { type BlockMask, compileMask } from '../../mask/index.ts';
 import type { Layout, PairsOf, WeightedPattern } from './layout.ts';
+
+export interface PackedAttentionOptions {
+  /** By the name of a node. */
+  readonly pairsOf: ReadonlyMap<string, PairsOf>;
+  /** By the name of a node: what is done to its scores. */
+  readonly scores?: ReadonlyMap<string, ScoreModifier>;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * The callback for one run. Nodes of equal pairs share a compiled mask. Where a node has pairs that count several times, each weight
@@ -11,15 +19,14 @@ import type { Layout, PairsOf, WeightedPattern } from './layout.ts';
 export function packedAttention(
   device: WasmDevice,
   layout: Layout,
-  pairsOf: ReadonlyMap<string, PairsOf>,
-  signal?: AbortSignal,
+  { pairsOf, scores, signal }: PackedAttentionOptions,
 ): AttentionCallback {
   const masks = new Map<string, BlockMask>();
-  const maskOf = ({ pattern }: WeightedPattern, heads: number): BlockMask => {
-    const key = `${heads} ${JSON.stringify(pattern)}`;
+  const maskOf = ({ pattern }: WeightedPattern, heads: number, keys: number): BlockMask => {
+    const key = `${heads} ${keys} ${JSON.stringify(pattern)}`;
     const known = masks.get(key);
     if (known !== undefined) return known;
-    const made = compileMask(pattern, { queries: layout.rows, keys: layout.rows, heads, length: Infinity });
+    const made = compileMask(pattern, { queries: layout.rows, keys, heads, queryOffset: 0, length: Infinity });
     masks.set(key, made);
     return made;
   };
@@ -31,10 +38,13 @@ export function packedAttention(
       return;
     }
     const { heads } = node;
+    const keys = inputs.k.length / (node.keyValueHeads * node.width);
+    const score = scores?.get(node.name);
     const attend = (pairs: WeightedPattern, output: Float32Array) =>
       device.attention({
-        ...operands(node, inputs, output),
-        mask: maskOf(pairs, heads),
+        ...operands(node, inputs, output, keys),
+        mask: maskOf(pairs, heads, keys),
+        ...(score ? { score } : {}),
         ...(signal ? { signal } : {}),
       });
     const { lse } = await attend(first, inputs.output);
@@ -53,18 +63,18 @@ export function packedAttention(
   };
 }
 
-function operands(node: AttentionNode, { rows, q, k, v }: AttentionInputs, output: Float32Array) {
+function operands(node: AttentionNode, { rows, q, k, v }: AttentionInputs, output: Float32Array, keys: number) {
   const { heads, keyValueHeads, width, valueWidth, scale, softcap } = node;
-  const tensor = (data: Float32Array, count: number, size: number): Tensor => ({
+  const tensor = (data: Float32Array, length: number, count: number, size: number): Tensor => ({
     data,
-    shape: [1, rows, count, size],
+    shape: [1, length, count, size],
     layout: 'BNHD',
   });
   return {
-    q: tensor(q, heads, width),
-    k: tensor(k, keyValueHeads, width),
-    v: tensor(v, keyValueHeads, valueWidth),
-    output: tensor(output, heads, valueWidth),
+    q: tensor(q, rows, heads, width),
+    k: tensor(k, keys, keyValueHeads, width),
+    v: tensor(v, keys, keyValueHeads, valueWidth),
+    output: tensor(output, rows, heads, valueWidth),
     scale,
     ...(softcap === undefined ? {} : { softcap }),
   };

@@ -1,4 +1,5 @@
 /** What the architectures build their graphs with: operators whose weights come from a checkpoint by name. */
+import type { ScoreModifier } from '../../attention/index.ts';
 import { ModelError } from '../../errors.ts';
 import {
   GraphBuilder,
@@ -15,6 +16,15 @@ import {
 } from '../../graph/index.ts';
 import type { PairsOf } from './layout.ts';
 import type { EncoderTensors } from './tensors.ts';
+
+/** A stored table. */
+export interface ScoreTable {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** What a node does to its scores. */
+export type Scores = (read: (name: string) => Promise<ScoreTable>) => Promise<ScoreModifier>;
 
 export interface LinearOptions {
   /** Default true. */
@@ -51,6 +61,8 @@ export class EncoderBuilder {
   readonly tensors: EncoderTensors;
   /** By the name of an attention node: its pairs in a batch. */
   readonly pairs = new Map<string, PairsOf>();
+  /** By the name of an attention node: what is done to its scores, made of stored tables. */
+  readonly scores = new Map<string, Scores>();
 
   constructor(name: string, tensors: EncoderTensors) {
     this.graph = new GraphBuilder(name);

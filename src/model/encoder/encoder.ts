@@ -1,11 +1,12 @@
 /** An encoder that is ready to run. */
 import type { WasmDevice } from '../../attention/index.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
-import { compileProgram, type DenseBackend, type Program, type ProgramOutputs, ROWS } from '../../graph/index.ts';
+import { type DenseBackend, type Program, type ProgramOutputs, ROWS } from '../../graph/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import type { EncoderModel, EncoderSequence, PackedBatch } from './architecture.ts';
 import { packedAttention } from './attend.ts';
 import { EncoderBuilder } from './builder.ts';
+import { compileRows } from './compile-rows.ts';
 import { HeadRunner, means, type Rows } from './head-runner.ts';
 import type { PairsOf, RandomBlockTables } from './layout.ts';
 import { checkSequences, type EncoderInput, packSequences } from './sequences.ts';
@@ -105,17 +106,7 @@ export class Encoder implements AsyncDisposable {
       heads.set(name, new HeadRunner(head.rows, builder.graph.build(), backend));
     }
     tensors.check();
-    const program = await compileProgram(body.graph.build(), backend, {
-      ...(signal === undefined ? {} : { signal }),
-      ...(onProgress === undefined ? {} : { onProgress }),
-      // In the kernels' memory, so that queries, keys and values go from one to the other without a copy.
-      ...(backend.acceptsSharedMemory
-        ? {
-            allocate: (floats: number) => device.allocate(floats),
-            free: (buffer: Float32Array) => device.release(buffer),
-          }
-        : {}),
-    });
+    const program = await compileRows(body, { device, backend, onProgress, signal });
     return new Encoder(parts, program, body.pairs, heads);
   }
 
@@ -168,7 +159,7 @@ export class Encoder implements AsyncDisposable {
     const { outputs: wanted = ['hidden', 'pooled', 'head'], signal, onProgress, randomBlocks } = options;
     const batch = packSequences(sequences, randomBlocks);
     const layers = this.#program.attentionNodes.length;
-    const attend = packedAttention(device, batch.layout, this.#pairs, signal);
+    const attend = packedAttention(device, batch.layout, { pairsOf: this.#pairs, signal });
     const outputs = await this.#program.run(model.feeds(batch), {
       attention: async (node, inputs) => {
         await attend(node, inputs);

@@ -1,5 +1,6 @@
 /** Sequences packed one after the other into the rows of a graph, and the pairs that may attend there. */
 import {
+  columns,
   complement,
   documents,
   globalTokens,
@@ -30,6 +31,8 @@ export interface Layout {
   readonly sequences: readonly PackedSequence[];
   /** BigBird's random key blocks, by layer, where the caller gives them. */
   readonly randomBlocks?: readonly RandomBlockTables[];
+  /** Of a decoder: the encoder's rows, sequence for sequence, which cross attention sees. */
+  readonly memory?: Layout;
 }
 
 /** Of one layer, by head and by query block but the first and the last: the key blocks that were drawn, in any order. */
@@ -74,6 +77,18 @@ export function forEachSequence(layout: Layout, patternOf: (sequence: PackedSequ
     return intersect(shift(patternOf(sequence), { queries: start, keys: start }), rows({ start, count: length }));
   });
   return cutToSequences(union(...moved), layout);
+}
+
+/** Pairs of a decoder's rows and the encoder's: a token sees the whole text of its sequence that is not masked. */
+export function crossPairs({ sequences, memory }: Layout): Pattern {
+  const texts = memory?.sequences ?? [];
+  const pairs = sequences.map(({ start, length }, i) => {
+    const text = texts[i];
+    return intersect(rows({ start, count: length }), columns({ start: text?.start ?? 0, count: text?.length ?? 0 }));
+  });
+  const masked = memory === undefined ? [] : rowsOf(memory, ({ masked }) => masked);
+  const hidden = masked.length === 0 ? [] : [complement(globalTokens({ positions: masked, direction: 'keys' }))];
+  return intersect(union(...pairs), ...hidden);
 }
 
 /** The rows of places that each sequence names. */

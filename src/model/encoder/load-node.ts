@@ -1,10 +1,11 @@
 /** Opens an encoder by a path on disk, in Node. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createDevice } from '../../attention/index.ts';
+import { createDevice, type WasmDevice } from '../../attention/index.ts';
+import type { Checkpoint } from '../../checkpoint/index.ts';
 import { openCheckpoint } from '../../checkpoint/node.ts';
 import { ModelError } from '../../errors.ts';
-import { createNodeBackend } from '../../graph/index.ts';
+import { createNodeBackend, type DenseBackend } from '../../graph/index.ts';
 import { checkPattern } from '../../pattern/index.ts';
 import { checkVocabulary, type Tokenizer } from '../../text/index.ts';
 import { loadTokenizer } from '../../text/node.ts';
@@ -14,8 +15,43 @@ import type { LoadEncoderOptions } from './load.ts';
 import { EncoderTensors } from './tensors.ts';
 
 export async function loadEncoderFromDisk(path: string, options: LoadEncoderOptions): Promise<Encoder> {
-  const { onProgress, signal, pattern, positions = 'given' } = options;
+  const { pattern, positions = 'given' } = options;
   if (pattern !== undefined) checkPattern(pattern);
+  return openEncoderFolder(path, options, async ({ checkpoint, config, source, start }) => {
+    const { architecture, task } = findEncoder(config, source, options.task);
+    const { prefix, headNames } = architecture;
+    const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
+    const model = architecture.read(config, { source, task, tensors, pattern, positions });
+    return Encoder.create({ model, tensors, ...(await start(model.vocabularySize)) });
+  });
+}
+
+/** What a model needs beside its graph. */
+export interface ModelParts {
+  readonly tokenizer: Tokenizer | undefined;
+  readonly device: WasmDevice;
+  readonly backend: DenseBackend;
+  readonly close: () => Promise<void>;
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface OpenedFolder {
+  readonly checkpoint: Checkpoint;
+  readonly config: Readonly<Record<string, unknown>>;
+  /** What errors call config.json. */
+  readonly source: string;
+  /** Makes the rest when the configuration has been read. */
+  readonly start: (vocabularySize: number) => Promise<ModelParts>;
+}
+
+/** Opens weights and configuration for `make`, and closes everything where it fails. */
+export async function openEncoderFolder<Model>(
+  path: string,
+  options: Pick<LoadEncoderOptions, 'tokenizer' | 'device' | 'backend' | 'threads' | 'onProgress' | 'signal'>,
+  make: (folder: OpenedFolder) => Promise<Model>,
+): Promise<Model> {
+  const { onProgress, signal } = options;
   const { checkpoint, format, config, folder } = await openCheckpoint(path);
   const cleanUp: (() => Promise<void>)[] = [() => checkpoint.close()];
   const close = async () => {
@@ -25,28 +61,24 @@ export async function loadEncoderFromDisk(path: string, options: LoadEncoderOpti
     if (format !== 'safetensors')
       throw new ModelError(`${path}: encoders are read from safetensors, this is ${format}`);
     if (config === undefined) throw new ModelError(`${path}: there is no config.json beside the weights`);
-    const source = `${path}: config.json`;
-    const { architecture, task } = findEncoder(config, source, options.task);
-    const { prefix, headNames } = architecture;
-    const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
-    const model = architecture.read(config, { source, task, tensors, pattern, positions });
-    const tokenizer = options.tokenizer ?? (await tokenizerIn(folder));
-    if (tokenizer !== undefined) checkVocabulary(tokenizer, model.vocabularySize);
-    signal?.throwIfAborted();
-    const threads = options.threads === undefined ? {} : { threads: options.threads };
-    const device = options.device ?? (await createDevice(threads));
-    if (options.device === undefined) cleanUp.push(() => device.dispose());
-    const backend = options.backend ?? (await createNodeBackend(threads));
-    return await Encoder.create({
-      model,
-      tensors,
-      tokenizer,
-      device,
-      backend,
-      close,
-      ...(onProgress === undefined ? {} : { onProgress }),
-      ...(signal === undefined ? {} : { signal }),
-    });
+    const start = async (vocabularySize: number): Promise<ModelParts> => {
+      const tokenizer = options.tokenizer ?? (await tokenizerIn(folder));
+      if (tokenizer !== undefined) checkVocabulary(tokenizer, vocabularySize);
+      signal?.throwIfAborted();
+      const threads = options.threads === undefined ? {} : { threads: options.threads };
+      const device = options.device ?? (await createDevice(threads));
+      if (options.device === undefined) cleanUp.push(() => device.dispose());
+      const backend = options.backend ?? (await createNodeBackend(threads));
+      return {
+        tokenizer,
+        device,
+        backend,
+        close,
+        ...(onProgress === undefined ? {} : { onProgress }),
+        ...(signal === undefined ? {} : { signal }),
+      };
+    };
+    return await make({ checkpoint, config, source: `${path}: config.json`, start });
   } catch (error) {
     await close();
     throw error;

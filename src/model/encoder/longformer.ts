@@ -93,7 +93,7 @@ export function windowSides(windows: number | number[], layers: number, source: 
 /** x [rows, hidden] to [rows, hidden], from `${name}.query`, `${name}.query_global` and so on. */
 export function longformerAttention(
   b: EncoderBuilder,
-  { heads }: BertConfig,
+  { heads }: Pick<BertConfig, 'heads'>,
   x: Parameters<typeof add>[1],
   name: string,
   side: number,
