@@ -4,6 +4,7 @@ export type { Positions } from './decoder-pattern.ts';
 export * from './encoder/index.ts';
 export { createGpt, type GptConfig, type GptOptions } from './gpt.ts';
 
+export { gptAsLlama, type LlamaFiles } from './gpt-llama.ts';
 export { LanguageModel, type StreamOptions } from './language-model.ts';
 export { type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson, type RotaryScaling } from './llama-config.ts';
 export { createTrainableLlama, type TrainableLlamaOptions, trainableLlama } from './llama-trainable.ts';

@@ -189,7 +189,7 @@ function activate(graph: GraphBuilder, wide: Value, { isGated, inner }: Sizes): 
   return mul(graph, silu(graph, gate), up);
 }
 
-interface Sizes {
+export interface Sizes {
   /** D */
   readonly width: number;
   /** H*D and G*D */
@@ -201,7 +201,7 @@ interface Sizes {
 }
 
 /** @throws ModelError where the numbers do not fit each other. */
-function sizesOf(config: TransformerConfig): Sizes {
+export function sizesOf(config: TransformerConfig): Sizes {
   const { hiddenSize, heads, keyValueHeads = heads, activation = 'gelu', positions = 'rotary' } = config;
   const isGated = activation === 'swiglu';
   const { intermediateSize = isGated ? 16 * Math.ceil(hiddenSize / 6) : 4 * hiddenSize } = config;

@@ -89,8 +89,6 @@ describe.skipIf(!existsSync(HF))('golden/hf: gradients', () => {
           hidden: take(table, ids, hiddenSize),
           cos: angle(Math.cos),
           sin: angle(Math.sin),
-          sink_cos: angle(Math.cos),
-          sink_sin: angle(Math.sin),
         },
         parameters: program.parameters.map((parameter) => named.get(parameter.name) as Float32Array),
         gradients: program.parameters.map((parameter) => sums.get(parameter.name) as Float32Array),

@@ -9,7 +9,7 @@ import { describeShape } from '../tensor-data.ts';
 import type { AttentionPass } from './attention-pass.ts';
 import { SessionPool } from './session-pool.ts';
 import { type CompiledStage, type Operation, type Plan, planForward, planStep } from './training-plan.ts';
-import { type Checkpoint, parametersOf, trainingStages } from './training-stages.ts';
+import { type Checkpoint, parametersOf, trainedGraph, trainingStages } from './training-stages.ts';
 
 export interface CompileTrainingOptions {
   /**
@@ -75,10 +75,11 @@ export interface TrainingProgram {
  * attention, and DeviceError where the backend refuses a segment.
  */
 export async function compileTraining(
-  graph: Graph,
+  whole: Graph,
   backend: DenseBackend,
   options: CompileTrainingOptions = {},
 ): Promise<TrainingProgram> {
+  const graph = trainedGraph(whole);
   const { checkpoint = 'layer', inputs = [], outputs = graph.outputs.map((value) => value.name), signal } = options;
   if (typeof checkpoint === 'number' && !(Number.isInteger(checkpoint) && checkpoint > 0)) {
     throw new ArgumentError(`checkpoint must be 'none', 'attention', 'layer' or a positive integer, got ${checkpoint}`);

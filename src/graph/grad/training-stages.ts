@@ -3,7 +3,7 @@ import { type AttentionNode, type Graph, type Node, ROWS, type Value } from '../
 import { partition, type Stage } from '../partition.ts';
 import { checkRowWise } from '../row-checks.ts';
 import { isSparseAttention } from '../sparse-attention.ts';
-import { dependents, differentiate, gradientOf, withInputs, withOutputs } from './differentiate.ts';
+import { dependents, differentiate, gradientOf, prune, withInputs, withOutputs } from './differentiate.ts';
 
 /** What the forward pass leaves for the backward pass: see TrainingOptions. */
 export type Checkpoint = 'none' | 'attention' | 'layer' | number;
@@ -51,11 +51,10 @@ export function parametersOf(graph: Graph): Value[] {
  */
 export async function trainingStages(graph: Graph, options: StageOptions): Promise<TrainingStage[]> {
   const boundaries = new Set(graph.boundaries ?? []);
-  const plain = withoutSinkQueries(graph);
-  const stages = partition(plain, boundaries);
-  checkRowWise(plain, stages);
-  const wanted = [...parametersOf(plain), ...plain.inputs.filter((value) => options.inputs.includes(value.name))];
-  const dependent = dependents(plain, wanted);
+  const stages = partition(graph, boundaries);
+  checkRowWise(graph, stages);
+  const wanted = [...parametersOf(graph), ...graph.inputs.filter((value) => options.inputs.includes(value.name))];
+  const dependent = dependents(graph, wanted);
   const layers = layersOf(stages, boundaries);
   const live = new Set(options.outputs.filter((name) => dependent.has(name)));
   const result: TrainingStage[] = [];
@@ -141,10 +140,10 @@ function layersOf(stages: readonly Stage[], boundaries: ReadonlySet<string>): nu
   });
 }
 
-/** Sinks are seen from the true positions in training, so their queries are not computed. */
-function withoutSinkQueries(graph: Graph): Graph {
+/** What a training step reads: sinks are seen from the true positions, so their queries, and inputs for these alone, are left out. */
+export function trainedGraph(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) =>
     isSparseAttention(node) ? { ...node, inputs: node.inputs.map((name, i) => (i === 3 ? '' : name)) } : node,
   );
-  return { ...graph, nodes };
+  return prune({ ...graph, nodes });
 }
