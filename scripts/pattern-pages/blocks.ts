@@ -1,6 +1,7 @@
 /** Patterns over blocks and on grids. */
 import {
   axial,
+  ball,
   bigBird,
   blockBert,
   blockLocal,
@@ -9,6 +10,7 @@ import {
   randomBlocks,
   randomTokens,
   shiftedWindows,
+  slidingTile,
 } from '../../src/pattern/index.ts';
 import { type Section, windowPairs } from './page.ts';
 
@@ -124,6 +126,41 @@ export const BLOCKS: readonly Section[] = [
         queries: 96,
         count: 'n times the product of 2 radius + 1',
         pairs: 96 * 5 * 3,
+      },
+      {
+        name: 'neighbourhood-tiled',
+        title: 'Neighbourhood, tokens stored tile by tile',
+        source:
+          'Hassani et al. 2023, "Neighborhood Attention Transformer"; the order of tokens: tiled NATTEN of attention-gym',
+        definition: 'as without `tile`, for cells in the order of tiles, and within a tile in that of its rows',
+        constructor: "neighbourhood({ grid: [8, 12], radius: [1, 2], border: 'clamp', tile: [2, 4] })",
+        pattern: neighbourhood({ grid: [8, 12], radius: [1, 2], border: 'clamp', tile: [2, 4] }),
+        queries: 96,
+        count: 'n times the product of 2 radius + 1',
+        pairs: 96 * 3 * 5,
+      },
+      {
+        name: 'sliding-tile',
+        title: 'Sliding tiles',
+        source: 'Zhang et al. 2025, "Fast Video Generation with Sliding Tile Attention"; sta_2d of attention-gym',
+        definition: 'the tile of k is one of the kernel of tiles around that of q, moved inward at the border',
+        constructor: 'slidingTile({ grid: [8, 12], tile: [2, 4], kernel: [6, 8] })',
+        pattern: slidingTile({ grid: [8, 12], tile: [2, 4], kernel: [6, 8] }),
+        queries: 96,
+        count: 'n times the cells of the kernel, without text',
+        pairs: 96 * 6 * 8,
+      },
+      {
+        name: 'ball',
+        title: 'Ball',
+        source: 'local_2d_pattern of xFormers; n dimensions, any whole p',
+        definition: 'the sum over axes of |q_a - k_a|^power <= limit',
+        constructor: 'ball({ grid: [8, 12], distance: 3.2 })',
+        pattern: ball({ grid: [8, 12], distance: 3.2 }),
+        queries: 96,
+        count: 'sum over offsets in the ball of the product of size - |offset|',
+        // Rows 0 and 1 apart: 3 columns to either side; 2 apart: 2; 3 apart: 1.
+        pairs: (8 + 2 * 7) * windowPairs(12, 3, 3) + 2 * 6 * windowPairs(12, 2, 2) + 2 * 5 * windowPairs(12, 1, 1),
       },
       {
         name: 'shifted-windows',

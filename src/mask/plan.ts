@@ -1,7 +1,7 @@
 import { expand } from '../pattern/kinds/registry.ts';
 import type { FamilyPattern, Pattern } from '../pattern/pattern.ts';
 import { BITMAP_WORDS, BLOCK_SIDE } from './block-mask.ts';
-import { neighbourhoodRectangles, shiftedWindowsRectangles } from './plan-grid.ts';
+import { ballRectangles, neighbourhoodRectangles, shiftedWindowsRectangles } from './plan-grid.ts';
 import { planCausal, planDense, planDilated, planGlobal, planSinks, planWindow } from './plan-leaves.ts';
 import { planOrdered, planShift, shiftedContext } from './plan-moved.ts';
 import { planColumns, planDiagonals, planRows, planSameCoordinate } from './plan-periodic.ts';
@@ -66,6 +66,8 @@ function planFamily(pattern: FamilyPattern, context: PlanContext): PlannedPatter
       return planScatter(neighbourhoodRectangles(pattern), context);
     case 'shiftedWindows':
       return planScatter(shiftedWindowsRectangles(pattern), context);
+    case 'ball':
+      return planScatter(ballRectangles(pattern), context);
     case 'ordered':
       return planOrdered(pattern, context);
     case 'shift':

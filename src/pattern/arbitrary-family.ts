@@ -116,8 +116,9 @@ export function arbitraryFamilies(reach = 200): Record<Exclude<FamilyPattern['ki
           radius: eachAxis(sizes, 0, 4),
           clamp: fc.boolean(),
           plain: fc.boolean(),
+          tile: fc.option(eachAxis(sizes, 1, 20), { nil: undefined }),
         })
-        .map(({ dilation, radius, clamp, plain }) => {
+        .map(({ dilation, radius, clamp, plain, tile }) => {
           const steps = sizes.map((size, i) => (clamp ? Math.min(size, dilation[i] ?? 1) : (dilation[i] ?? 1)));
           const most = sizes.map((size, i) => Math.floor((Math.floor(size / (plain ? 1 : (steps[i] ?? 1))) - 1) / 2));
           return {
@@ -126,6 +127,7 @@ export function arbitraryFamilies(reach = 200): Record<Exclude<FamilyPattern['ki
             radius: radius.map((own, i) => (clamp ? Math.min(own, most[i] ?? 0) : own)),
             ...(plain ? {} : { dilation: steps }),
             ...(clamp ? { border: 'clamp' } : {}),
+            ...(tile === undefined ? {} : { tile: tile.map((side, i) => (sizes[i] % side === 0 ? side : 1)) }),
           };
         }),
     ),
@@ -139,6 +141,12 @@ export function arbitraryFamilies(reach = 200): Record<Exclude<FamilyPattern['ki
           ...(plain ? {} : { shift: shift.map((own, i) => own % (window[i] ?? 1)) }),
         })),
     ),
+    ball: fc.record({
+      kind: fc.constant('ball'),
+      grid,
+      power: fc.integer({ min: 1, max: 3 }),
+      limit: fc.nat({ max: 40 }),
+    }),
     documents: fc
       .record({
         lengths: fc.array(length, { maxLength: 6 }),

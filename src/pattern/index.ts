@@ -23,6 +23,7 @@ export {
   deepSpeedLocalSlidingWindow,
   deepSpeedVariable,
 } from './build/deepspeed.ts';
+export { ball, slidingTile } from './build/grids.ts';
 export { type HybridHeads, hybridHeads, layerPattern, type PerLayer, perLayer } from './build/heads.ts';
 export {
   aShape,
@@ -46,6 +47,7 @@ export { checkPatternFits } from './fits.ts';
 export { formatPattern } from './format.ts';
 export { distinctHeads, hasPerHead, headPattern } from './heads.ts';
 export { parsePatternJson } from './json.ts';
+export type { Ball } from './kinds/ball.ts';
 export type { BlockLocal, BlockPermutation, Blocks } from './kinds/block.ts';
 export type { AShape, PrefixLm, TransientGlobal, VerticalSlash } from './kinds/decoder.ts';
 export type { Axial, Neighbourhood, ShiftedWindows } from './kinds/grid.ts';

@@ -4,6 +4,7 @@
  * and position k of a key in one sequence. A mask for N queries and M keys aligns them at the end (see mask/compile.ts).
  */
 
+import type { Ball } from './kinds/ball.ts';
 import type { BlockLocal, BlockPermutation, Blocks } from './kinds/block.ts';
 import type { AShape, PrefixLm, TransientGlobal, VerticalSlash } from './kinds/decoder.ts';
 import type { Axial, Neighbourhood, ShiftedWindows } from './kinds/grid.ts';
@@ -94,6 +95,7 @@ export type FamilyPattern =
   | Axial
   | Neighbourhood
   | ShiftedWindows
+  | Ball
   | Documents
   | Groups
   | Ordered

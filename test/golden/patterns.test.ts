@@ -13,6 +13,7 @@ import {
 import { compileMask, type Refinement, refineMask, toDense } from '../../src/mask/index.ts';
 import {
   axial,
+  ball,
   bigBird,
   blockLocal,
   causal,
@@ -33,6 +34,7 @@ import {
   rows,
   shift,
   shiftedWindows,
+  slidingTile,
   strided,
   union,
   window,
@@ -189,6 +191,14 @@ describe.skipIf(!existsSync(KERNELS))('golden/kernels', () => {
     ['attention_gym_masks', 'mask_07', 36, intersect(window({ left: 4 }), documents({ lengths: [12, 24] }))],
     ['attention_gym_masks', 'mask_08', 81, neighbourhood({ grid: [9, 9], radius: 2, border: 'clamp' })],
     ['attention_gym_masks', 'mask_09', 49, neighbourhood({ grid: [7, 7], radius: 3, border: 'clamp' })],
+    [
+      'attention_gym_masks',
+      'mask_10',
+      96,
+      neighbourhood({ grid: [8, 12], radius: [1, 2], border: 'clamp', tile: [2, 4] }),
+    ],
+    ['attention_gym_masks', 'mask_11', 77, slidingTile({ grid: [6, 12], tile: [2, 4], kernel: [6, 8], text: 5 })],
+    ['attention_gym_masks', 'mask_12', 64, slidingTile({ grid: [8, 8], tile: [2, 2], kernel: [6, 4] })],
     ['attention_gym_masks', 'mask_13', 48, blockDiffusion(24, 6)],
     [
       'attention_gym_masks',
@@ -203,6 +213,8 @@ describe.skipIf(!existsSync(KERNELS))('golden/kernels', () => {
     ],
     ['attention_gym_masks', 'mask_15', 33, intersect(causal(), blockLocal({ block: 8 }))],
     ['xformers_patterns', 'pattern_00', 40, axial({ grid: [5, 8], axes: [0, 1] })],
+    ['xformers_patterns', 'pattern_02', 42, ball({ grid: [6, 7], distance: 2.5 })],
+    ['xformers_patterns', 'pattern_03', 42, ball({ grid: [6, 7], distance: 3, p: 1 })],
     [
       'xformers_patterns',
       'pattern_04',

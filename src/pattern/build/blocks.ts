@@ -127,20 +127,22 @@ export function axial(options: { grid: readonly number[]; axes: readonly (number
   return made<Axial>({ kind: 'axial', grid: options.grid, axes });
 }
 
-/** Neighbourhood attention in n dimensions; `radius` and `dilation` for each axis, or one number for all. */
+/** Neighbourhood attention in n dimensions; `radius`, `dilation` and `tile` for each axis, or one number for all. */
 export function neighbourhood(options: {
   grid: readonly number[];
   radius: number | readonly number[];
   dilation?: number | readonly number[];
   border?: 'cut' | 'clamp';
+  tile?: number | readonly number[];
 }): Neighbourhood {
-  const { grid, radius, dilation, border } = options;
+  const { grid, radius, dilation, border, tile } = options;
   return made<Neighbourhood>({
     kind: 'neighbourhood',
     grid,
     radius: eachAxis(grid, radius),
     dilation: dilation === undefined ? undefined : eachAxis(grid, dilation),
     border,
+    tile: tile === undefined ? undefined : eachAxis(grid, tile),
   });
 }
 

@@ -14,6 +14,7 @@ import {
   randomTokens,
   shiftedWindows,
 } from './blocks.ts';
+import { ball, slidingTile } from './grids.ts';
 import { hybridHeads, layerPattern, perLayer } from './heads.ts';
 import {
   columns,
@@ -46,6 +47,20 @@ describe('constructors', () => {
     ],
     ['axis twice', () => axial({ grid: [4, 5], axes: [[1, 1]] }), /axes\[0\]\[0\] is 1, there twice/],
     ['grid', () => axial({ grid: [4, 0], axes: [1] }), /axial grid\[1\] is 0; it must be an integer from 1 /],
+    ['tile', () => neighbourhood({ grid: [4, 5], radius: 1, tile: 2 }), /tile\[1\] is 2; it must divide the 5 cells/],
+    ['ball', () => ball({ grid: [4, 5], distance: 0 }), /distance is 0; it must be a number above 0/],
+    ['norm', () => ball({ grid: [4, 5], distance: 2, p: 1.5 }), /ball p is 1.5/],
+    [
+      'kernel',
+      () => slidingTile({ grid: [4, 6], tile: [2, 3], kernel: [4, 4] }),
+      /kernel\[1\] is 4; .* multiple of the tile's 3 cells, at most 6/,
+    ],
+    [
+      'tiles',
+      () => slidingTile({ grid: [4, 5], tile: [2, 3], kernel: [2, 3] }),
+      /grid\[1\] is 5; .* the tile's 3 cells/,
+    ],
+    ['axes', () => slidingTile({ grid: [4, 5], tile: [2], kernel: [2, 5] }), /tile is a list of 1/],
     ['huge grid', () => axial({ grid: [2 ** 20, 2 ** 20], axes: [1] }), /cells; at most 4294967296 are possible/],
     ['radius', () => neighbourhood({ grid: [4, 5], radius: [1] }), /radius has 1 numbers; .* each of the 2 axes/],
     [

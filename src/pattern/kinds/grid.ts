@@ -1,6 +1,7 @@
 /** Tokens as the cells of an n-dimensional grid, the last axis fastest: images, video, volumes. Others are outside. */
 import { PatternError } from '../../errors.ts';
 import type { Pattern } from '../pattern.ts';
+import { cellOrder, cells } from './cell-order.ts';
 import { count, counts, grid, type KindDefinition, modulo, positive } from './definition.ts';
 
 /**
@@ -18,6 +19,8 @@ export interface Axial {
  * Neighbourhood attention in n dimensions: along every axis the key is one of the 2 radius + 1 cells around the query, at
  * multiples of `dilation`. `border` 'cut' (default): cells beyond the border are missing. 'clamp': the window moves inward, so
  * that every query sees equally many (NATTEN: Hassani et al. 2023, section 3.1; dilated: Hassani and Shi 2022, section 3.2).
+ * `tile`: tokens stand tile by tile, so that neighbours are near each other in the sequence (tiled NATTEN of attention-gym);
+ * each side divides that of the grid.
  */
 export interface Neighbourhood {
   readonly kind: 'neighbourhood';
@@ -25,6 +28,7 @@ export interface Neighbourhood {
   readonly radius: readonly number[];
   readonly dilation?: readonly number[];
   readonly border?: 'cut' | 'clamp';
+  readonly tile?: readonly number[];
 }
 
 /**
@@ -36,23 +40,6 @@ export interface ShiftedWindows {
   readonly grid: readonly number[];
   readonly window: readonly number[];
   readonly shift?: readonly number[];
-}
-
-/** Number of cells. */
-export function cells(grid: readonly number[]): number {
-  return grid.reduce((product, size) => product * size, 1);
-}
-
-/** Distance in tokens between neighbours along each axis. */
-export function gridStrides(grid: readonly number[]): number[] {
-  return grid.map((_, axis) => cells(grid.slice(axis + 1)));
-}
-
-/** The cell of a token along each axis; undefined outside the grid. */
-function cellOf(grid: readonly number[], token: number): number[] | undefined {
-  if (token < 0 || token >= cells(grid)) return undefined;
-  const strides = gridStrides(grid);
-  return grid.map((size, axis) => Math.floor(token / (strides[axis] ?? 1)) % size);
 }
 
 /** The keys of a query at `cell` along one axis of `size` cells, as [first, last] at steps of `dilation`. */
@@ -88,7 +75,8 @@ export const axialDefinition: KindDefinition<Axial> = {
     }
   },
   allows({ grid, axes }, { q, k }) {
-    const [from, to] = [cellOf(grid, q), cellOf(grid, k)];
+    const order = cellOrder(grid);
+    const [from, to] = [order.cellOf(q), order.cellOf(k)];
     if (from === undefined || to === undefined) return false;
     return axes.some((free) => grid.every((_, axis) => free.includes(axis) || from[axis] === to[axis]));
   },
@@ -124,11 +112,13 @@ export const neighbourhoodDefinition: KindDefinition<Neighbourhood> = {
     radius: counts,
     dilation: { type: 'list', item: positive, optional: true },
     border: { type: 'word', words: ['cut', 'clamp'], optional: true },
+    tile: { type: 'list', item: positive, optional: true },
   },
-  check({ grid, radius, dilation, border }, name) {
+  check({ grid, radius, dilation, border, tile }, name) {
     checkCells(grid, name);
     checkAxes(grid, radius, name('radius'));
     if (dilation !== undefined) checkAxes(grid, dilation, name('dilation'));
+    if (tile !== undefined) checkTile(grid, tile, name('tile'));
     for (const [axis, size] of grid.entries()) {
       const reach = (2 * (radius[axis] ?? 0) + 1) * (dilation?.[axis] ?? 1);
       if (border === 'clamp' && reach > size) {
@@ -138,8 +128,9 @@ export const neighbourhoodDefinition: KindDefinition<Neighbourhood> = {
       }
     }
   },
-  allows({ grid, radius, dilation, border = 'cut' }, { q, k }) {
-    const [from, to] = [cellOf(grid, q), cellOf(grid, k)];
+  allows({ grid, radius, dilation, border = 'cut', tile }, { q, k }) {
+    const order = cellOrder(grid, tile);
+    const [from, to] = [order.cellOf(q), order.cellOf(k)];
     if (from === undefined || to === undefined) return false;
     return grid.every((size, axis) => {
       const [cell, other] = [from[axis] ?? 0, to[axis] ?? 0];
@@ -165,7 +156,8 @@ export const shiftedWindowsDefinition: KindDefinition<ShiftedWindows> = {
     }
   },
   allows({ grid, window, shift }, { q, k }) {
-    const [from, to] = [cellOf(grid, q), cellOf(grid, k)];
+    const order = cellOrder(grid);
+    const [from, to] = [order.cellOf(q), order.cellOf(k)];
     if (from === undefined || to === undefined) return false;
     return window.every((size, axis) => {
       const start = shift?.[axis] ?? 0;
@@ -184,10 +176,18 @@ export function windowOf(cell: number, size: number, window: number, shift: numb
 /** Most cells of a grid: as many as a mask can have tokens. */
 const MAX_CELLS = 2 ** 32;
 
-function checkCells(grid: readonly number[], name: (field: string) => string): void {
+export function checkCells(grid: readonly number[], name: (field: string) => string): void {
   const total = cells(grid);
   if (total > MAX_CELLS)
     throw new PatternError(`${name('grid')} has ${total} cells; at most ${MAX_CELLS} are possible`);
+}
+
+function checkTile(grid: readonly number[], tile: readonly number[], name: string): void {
+  checkAxes(grid, tile, name);
+  for (const [axis, side] of tile.entries()) {
+    if (grid[axis] % side === 0) continue;
+    throw new PatternError(`${name}[${axis}] is ${side}; it must divide the ${grid[axis]} cells of the axis`);
+  }
 }
 
 function checkAxes(grid: readonly number[], values: readonly number[], name: string): void {

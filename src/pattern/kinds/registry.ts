@@ -1,5 +1,6 @@
 import { allows } from '../allows.ts';
 import type { FamilyPattern, Pattern } from '../pattern.ts';
+import { ballDefinition } from './ball.ts';
 import { blockLocalDefinition, blockPermutationDefinition, blocksDefinition } from './block.ts';
 import { aShapeDefinition, prefixLmDefinition, transientGlobalDefinition, verticalSlashDefinition } from './decoder.ts';
 import type { KindDefinition } from './definition.ts';
@@ -28,6 +29,7 @@ export const FAMILIES: { readonly [K in FamilyKind]: KindDefinition<Extract<Fami
   axial: axialDefinition,
   neighbourhood: neighbourhoodDefinition,
   shiftedWindows: shiftedWindowsDefinition,
+  ball: ballDefinition,
   documents: documentsDefinition,
   groups: groupsDefinition,
   ordered: orderedDefinition,

@@ -1,6 +1,7 @@
 import { cut, type KeyRange, merge } from '../key-ranges.ts';
 import type { FamilyPattern } from '../pattern.ts';
-import { cells, gridStrides } from './grid.ts';
+import { ballRadius } from './ball.ts';
+import { cells, gridStrides } from './cell-order.ts';
 import { documentStarts } from './sequence.ts';
 
 /**
@@ -52,10 +53,20 @@ export function visibleInFamily(pattern: FamilyPattern, keys: KeyRange, fromQuer
       return merge(ranges);
     }
     case 'neighbourhood': {
-      const { grid, radius, dilation } = pattern;
+      const { grid, radius, dilation, tile } = pattern;
+      if (tile !== undefined) return inGrid(grid, grid, keys, fromQuery);
       // A clamped window reaches twice as far at the border.
       const steps = radius.map((own, axis) => 2 * own * (dilation?.[axis] ?? 1));
       return inGrid(grid, steps, keys, fromQuery);
+    }
+    case 'ball': {
+      const radius = ballRadius(pattern.limit, pattern.power);
+      return inGrid(
+        pattern.grid,
+        pattern.grid.map(() => radius),
+        keys,
+        fromQuery,
+      );
     }
     case 'shiftedWindows':
       return inGrid(
