@@ -1,4 +1,4 @@
-/** Weights: safetensors (sharded too) and GGUF, read tensor by tensor. What needs Node is in node.ts. */
+/** Weights: safetensors (sharded too), GGUF and PyTorch's .bin, read tensor by tensor. What needs Node is in node.ts. */
 export { type ByteSource, blobSource, memorySource } from './byte-source.ts';
 export type { Checkpoint, StoredTensor, TensorInfo } from './checkpoint.ts';
 export { type GgufCheckpoint, openGguf } from './gguf.ts';
@@ -9,4 +9,5 @@ export { type TensorToWrite, writeSafetensors } from './safetensors-writer.ts';
 export { openSharded } from './sharded.ts';
 export type { QuantizedType, ScalarType, StorageType } from './storage-type.ts';
 export { readFloat32, toFloat32 } from './to-float32.ts';
+export { openTorch } from './torch.ts';
 export { type TensorArray, toTypedArray } from './typed-array.ts';

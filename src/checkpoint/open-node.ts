@@ -9,10 +9,11 @@ import { openGguf } from './gguf.ts';
 import type { GgufMetadata } from './gguf-metadata.ts';
 import { openSafetensors } from './safetensors.ts';
 import { openSharded } from './sharded.ts';
+import { openTorch } from './torch.ts';
 
 export interface OpenedCheckpoint {
   readonly checkpoint: Checkpoint;
-  readonly format: 'gguf' | 'safetensors';
+  readonly format: 'gguf' | 'safetensors' | 'torch';
   /** The file that was opened: the weights, or the index of shards. */
   readonly file: string;
   /** Where the file lies, and with it a tokenizer. */
@@ -24,10 +25,12 @@ export interface OpenedCheckpoint {
 }
 
 const INDEX = 'model.safetensors.index.json';
-const PREFERRED = [INDEX, 'model.safetensors', 'model.gguf'];
+const PREFERRED = [INDEX, 'model.safetensors', 'model.gguf', 'pytorch_model.bin.index.json', 'pytorch_model.bin'];
+/** Of what torch.save writes. */
+const TORCH = /\.(bin|pt|pth)$/;
 
 /**
- * Opens a .gguf file, a .safetensors file, an index of shards (.index.json), or a folder that holds one of these. Of several files in
+ * Opens a .gguf file, a .safetensors file, a .bin, .pt or .pth file of PyTorch, an index of shards (.index.json), or a folder that holds one of these. Of several files in
  * a folder the ones named as Hugging Face names them win; without such a name there must be only one.
  * Throws CheckpointError that says what was looked for. The caller closes `checkpoint`.
  */
@@ -49,10 +52,11 @@ export async function openCheckpoint(path: string): Promise<OpenedCheckpoint> {
   if (file.endsWith('.index.json')) {
     const json = await readFile(file, 'utf8');
     const checkpoint = await openSharded(json, file, (shard) => fileSource(join(folder, shard)));
-    return { ...common, format: 'safetensors', checkpoint };
+    return { ...common, format: file.endsWith('.bin.index.json') ? 'torch' : 'safetensors', checkpoint };
   }
+  if (TORCH.test(file)) return { ...common, format: 'torch', checkpoint: await withSource(file, openTorch) };
   throw new CheckpointError(
-    `${path}: is no weight file by its name; Farfield opens *.gguf, *.safetensors, *.index.json, or a folder with one of these`,
+    `${path}: is no weight file by its name; Farfield opens *.gguf, *.safetensors, *.bin, *.pt, *.pth, *.index.json, or a folder with one of these`,
   );
 }
 
@@ -70,7 +74,7 @@ async function chooseFile(folder: string): Promise<string> {
   const files = (await readdir(folder)).sort();
   const preferred = PREFERRED.find((name) => files.includes(name));
   if (preferred !== undefined) return preferred;
-  for (const ending of ['.index.json', '.safetensors', '.gguf']) {
+  for (const ending of ['.index.json', '.safetensors', '.gguf', '.bin', '.pt', '.pth']) {
     const candidates = files.filter((name) => name.endsWith(ending));
     const [only] = candidates;
     if (candidates.length === 1 && only !== undefined) return only;
@@ -79,7 +83,7 @@ async function chooseFile(folder: string): Promise<string> {
     }
   }
   throw new CheckpointError(
-    `${folder}: holds no weights; looked for ${PREFERRED.join(', ')}, and any other *.index.json, *.safetensors or *.gguf, among ${files.length} files`,
+    `${folder}: holds no weights; looked for ${PREFERRED.join(', ')}, and any other *.index.json, *.safetensors, *.gguf, *.bin, *.pt or *.pth, among ${files.length} files`,
   );
 }
 

@@ -1,11 +1,12 @@
 /**
- * Weights in several safetensors files under an index (`model.safetensors.index.json`), as transformers' `save_pretrained` writes
- * them: { metadata: { total_size }, weight_map: { tensor name: file name } }.
+ * Weights in several files under an index (`model.safetensors.index.json`, `pytorch_model.bin.index.json`), as transformers'
+ * `save_pretrained` writes them: { metadata: { total_size }, weight_map: { tensor name: file name } }.
  */
 import { CheckpointError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { findTensor } from './checkpoint.ts';
 import { openSafetensors, type SafetensorsCheckpoint } from './safetensors.ts';
+import { openTorch } from './torch.ts';
 
 /**
  * Opens the shards that an index names, each through `openShard`, which gets a plain file name that lies beside the index.
@@ -24,7 +25,7 @@ export async function openSharded(
   try {
     for (const file of new Set(fileOf.values())) {
       const source = await openShard(file);
-      shards.set(file, await closeOnFailure(source));
+      shards.set(file, await closeOnFailure(source, file));
     }
     const owner = new Map<string, SafetensorsCheckpoint>();
     for (const [name, file] of fileOf) {
@@ -48,9 +49,10 @@ export async function openSharded(
   }
 }
 
-async function closeOnFailure(source: ByteSource): Promise<SafetensorsCheckpoint> {
+async function closeOnFailure(source: ByteSource, file: string): Promise<SafetensorsCheckpoint> {
   try {
-    return await openSafetensors(source);
+    if (file.endsWith('.safetensors')) return await openSafetensors(source);
+    return { ...(await openTorch(source)), metadata: new Map() };
   } catch (error) {
     await source.close?.();
     throw error;

@@ -65,7 +65,7 @@ export interface LlamaWeights {
 
 export interface LlamaWeightOptions {
   /** GGUF files have other names, and another order of rows in the query and key projections. */
-  readonly format: 'gguf' | 'safetensors';
+  readonly format: 'gguf' | 'safetensors' | 'torch';
   /** 'quantized' keeps quantized matrices as they are; 'f32' expands them. */
   readonly weights: 'quantized' | 'f32';
   /** What errors call the file. */

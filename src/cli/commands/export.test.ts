@@ -159,7 +159,15 @@ describe('farfield export', () => {
       expect(largest(await run(out, feeds, 'logits'), wanted)).toBeLessThan(1e-4);
     }
     expect((await readFile(out)).length).toBeLessThan(100_000);
-    const { code, stderr } = await farfield('export', '--model', folder, '--pattern', 'strided(8)', '--out', out);
+    const { code, stderr } = await farfield(
+      'export',
+      '--model',
+      folder,
+      '--pattern',
+      'strided(stride=8)',
+      '--out',
+      out,
+    );
     expect(code).toBe(1);
     expect(stderr).toContain('cannot be written in ONNX operators');
   });
