@@ -59,9 +59,10 @@ function planHead(pattern: Pattern, tokens: number): Plan[] | undefined {
   const split = splitPattern(pattern);
   if (split === undefined || split.scattered.some(({ classes }) => classes.count > tokens)) return undefined;
   const { plain, scattered } = split;
-  // What is not scattered comes first, complete, and is taken off from the others where that can be said of classes.
+  // What is not scattered stays whole, and is taken off from the others where that can be said of classes. It is computed last: it
+  // takes up the results so far in their own order, which memory likes better.
   const first = planScattered(scattered, plain);
-  if (first !== undefined) return plain.length === 0 ? first : [{ pattern: unionOf(plain) }, ...first];
+  if (first !== undefined) return plain.length === 0 ? first : [...first, { pattern: unionOf(plain) }];
   const alone = planScattered(scattered, []);
   if (alone === undefined) return undefined;
   const rest: Pattern = { kind: 'complement', of: unionOf(scattered.map((part) => part.pattern)) };

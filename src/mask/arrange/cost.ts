@@ -7,10 +7,10 @@ const PANELS = BLOCK_SIDE / PANEL;
 /** What else there is to do, in pairs that could be computed meanwhile: of the size that was measured, not exact. */
 const PER_BLOCK = 60;
 const PER_PANEL = 40;
-const PER_GATHERED_KEY = 5;
+const PER_GATHERED_KEY = 12;
 /** To turn a query into panels and back, and for a pass after the first to take up the result where it stands. */
-const PER_QUERY = 10;
-const PER_CONTINUED_QUERY = 20;
+const PER_QUERY = 25;
+const PER_CONTINUED_QUERY = 30;
 
 /** How a kernel would take to the blocks of one head. */
 export interface WorkOptions {

@@ -282,8 +282,18 @@ export function backwardSegment(at: usize, scratch: usize, index: i32): void {
 
 /** out [keys, width] += factor * rows; rows are padded to whole panels. */
 function addRows(rows: usize, keys: i32, width: i32, out: usize, factor: f32): void {
+  const f = f32x4.splat(factor);
+  const whole = width & ~7;
   for (let key: i32 = 0; key < keys; key++) {
-    for (let c: i32 = 0; c < width; c++) {
+    for (let c: i32 = 0; c < whole; c += 8) {
+      const o = out + <usize>(c * 4);
+      const r = rows + <usize>(c * 4);
+      const x0 = f32x4.add(v128.load(o), f32x4.mul(v128.load(r), f));
+      const x1 = f32x4.add(v128.load(o, 16), f32x4.mul(v128.load(r, 16), f));
+      v128.store(o, x0);
+      v128.store(o, x1, 16);
+    }
+    for (let c = whole; c < width; c++) {
       const o = out + <usize>(c * 4);
       store<f32>(o, load<f32>(o) + load<f32>(rows + <usize>(c * 4)) * factor);
     }

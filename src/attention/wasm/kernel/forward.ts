@@ -229,7 +229,7 @@ export function finishRow(at: usize, head: i32, m: f32, l: f32, lse: usize): f32
     return sum == 0 ? 0 : NaN;
   }
   store<f32>(lse, <f32>((reference + log2(sum)) * 0.6931471805599453));
-  return <f32>(power(<f64>m - reference) / sum);
+  return <f32>((<f64>m == reference ? 1 : power(<f64>m - reference)) / sum);
 }
 
 /** 2^x for x <= 0 in float64: the integer goes into the exponent, the rest through the Taylor series of exp. */
@@ -237,11 +237,20 @@ function power(x: f64): f64 {
   if (x < -1000) return 0;
   const whole = nearest<f64>(x);
   const f = (x - whole) * 0.6931471805599453;
-  let term: f64 = 1;
-  let sum: f64 = 1;
-  for (let i: f64 = 1; i <= 14; i += 1) {
-    term *= f / i;
-    sum += term;
-  }
+  let sum: f64 = 1.0 / 87178291200.0;
+  sum = sum * f + 1.0 / 6227020800.0;
+  sum = sum * f + 1.0 / 479001600.0;
+  sum = sum * f + 1.0 / 39916800.0;
+  sum = sum * f + 1.0 / 3628800.0;
+  sum = sum * f + 1.0 / 362880.0;
+  sum = sum * f + 1.0 / 40320.0;
+  sum = sum * f + 1.0 / 5040.0;
+  sum = sum * f + 1.0 / 720.0;
+  sum = sum * f + 1.0 / 120.0;
+  sum = sum * f + 1.0 / 24.0;
+  sum = sum * f + 1.0 / 6.0;
+  sum = sum * f + 0.5;
+  sum = sum * f + 1.0;
+  sum = sum * f + 1.0;
   return sum * reinterpret<f64>((<u64>(1023 + <i32>whole)) << 52);
 }

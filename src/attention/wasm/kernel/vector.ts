@@ -85,7 +85,16 @@ export function log2(x: f64): f64 {
   }
   const t = (y - 1.0) / (y + 1.0);
   const u = t * t;
+  // Written out, so that the divisions are done when this is compiled.
   let s: f64 = 1.0 / 19.0;
-  for (let i: f64 = 17.0; i >= 1.0; i -= 2.0) s = s * u + 1.0 / i;
+  s = s * u + 1.0 / 17.0;
+  s = s * u + 1.0 / 15.0;
+  s = s * u + 1.0 / 13.0;
+  s = s * u + 1.0 / 11.0;
+  s = s * u + 1.0 / 9.0;
+  s = s * u + 1.0 / 7.0;
+  s = s * u + 1.0 / 5.0;
+  s = s * u + 1.0 / 3.0;
+  s = s * u + 1.0;
   return e + 2.0 * t * s * 1.4426950408889634;
 }
