@@ -62,6 +62,35 @@ describe('explicit masks', () => {
     }
   });
 
+  it('give the blocks of any side that the pairs of a mask touch', () => {
+    fc.assert(
+      fc.property(
+        arbitraryPattern(120),
+        length,
+        length,
+        fc.integer({ min: 1, max: 70 }),
+        (pattern, queries, keys, block) => {
+          const mask = compileMask(pattern, { queries, keys, heads: 1, length: Infinity });
+          const dense = toDense(mask, 0);
+          const touched = new Set<string>();
+          for (const [at, bit] of dense.entries()) {
+            if (bit === 1)
+              touched.add(`${Math.floor(Math.floor(at / keys) / block)} ${Math.floor((at % keys) / block)}`);
+          }
+          const { rowStart, columns } = toBsr(mask, 0, block);
+          const got: string[] = [];
+          for (let i = 0; i + 1 < rowStart.length; i++)
+            for (let e = rowStart[i]; e < rowStart[i + 1]; e++) got.push(`${i} ${columns[e]}`);
+          expect(rowStart).toHaveLength(Math.ceil(queries / block) + 1);
+          expect(got.length).toBe(touched.size);
+          expect(new Set(got)).toEqual(touched);
+        },
+      ),
+      { numRuns: 60 },
+    );
+    expect(() => toBsr(compileMask(causal(), { queries: 3, keys: 3, heads: 1 }), 0, 0)).toThrow(/block is 0/);
+  });
+
   it('refuse what is no mask', () => {
     expect(() => patternFromDense([1, 0], { queries: 2, keys: 2 })).toThrow(/has 2 numbers; 1 x 2 x 2 are needed/);
     expect(() => patternFromCoo({ rows: [0], columns: [] })).toThrow(/1 rows and 0 columns/);

@@ -105,10 +105,29 @@ export function toCsr(mask: BlockMask, head: number): { rowStart: Float64Array; 
   return csrOfRows(mask, rowsOfHead(mask, head));
 }
 
-/** The blocks of T x T pairs that one head keeps: those in which any pair is allowed. */
-export function toBsr(mask: BlockMask, head: number): { block: number; rowStart: Uint32Array; columns: Uint32Array } {
-  const { rowStart, column } = rowsOfHead(mask, head);
-  return { block: BLOCK_SIDE, rowStart: rowStart.slice(), columns: column.slice() };
+/**
+ * The blocks of one head in which any pair is allowed, of `block` x `block` pairs: by default those of T x T that the mask keeps.
+ * Others take memory proportional to the pairs of one row of blocks. Throws ArgumentError for a side that is no positive integer.
+ */
+export function toBsr(
+  mask: BlockMask,
+  head: number,
+  block: number = BLOCK_SIDE,
+): { block: number; rowStart: Uint32Array; columns: Uint32Array } {
+  const rows = rowsOfHead(mask, head);
+  if (block === BLOCK_SIDE) return { block, rowStart: rows.rowStart.slice(), columns: rows.column.slice() };
+  if (!Number.isSafeInteger(block) || block < 1)
+    throw new ArgumentError(`toBsr: block is ${String(block)}; it must be a positive integer`);
+  const rowStart = new Uint32Array(Math.ceil(mask.queries / block) + 1);
+  const columns: number[] = [];
+  for (let i = 0; i + 1 < rowStart.length; i++) {
+    const range = { start: i * block, end: Math.min(mask.queries, (i + 1) * block) };
+    const keys = rowColumns(mask, rows, range, rowStarts(mask, rows, range));
+    const seen = new Set(Array.from(keys, (k) => Math.floor(k / block)));
+    for (const j of [...seen].sort((a, b) => a - b)) columns.push(j);
+    rowStart[i + 1] = columns.length;
+  }
+  return { block, rowStart, columns: Uint32Array.from(columns) };
 }
 
 function csrOfRows(mask: BlockMask, rows: BlockRows): { rowStart: Float64Array; columns: Uint32Array } {

@@ -10,7 +10,7 @@ import {
   type Tensor,
   type WasmDevice,
 } from '../../src/attention/index.ts';
-import { compileMask, type Refinement, refineMask, toDense } from '../../src/mask/index.ts';
+import { type BlockMask, compileMask, type Refinement, refineMask, toBsr, toDense } from '../../src/mask/index.ts';
 import {
   axial,
   ball,
@@ -58,6 +58,16 @@ function nested({ shape, data }: ReturnType<Read>): Tables {
   return Array.from({ length: a }, (_, i) =>
     Array.from({ length: b }, (_, j) => [...data.slice((i * b + j) * c, (i * b + j + 1) * c)]),
   );
+}
+
+/** 1 for each block of a head in which a pair is allowed. */
+function layoutOf(mask: BlockMask, head: number, block: number): number[] {
+  const { rowStart, columns } = toBsr(mask, head, block);
+  const count = Math.ceil(mask.keys / block);
+  return Array.from({ length: rowStart.length - 1 }, (_, i) => {
+    const row = [...columns.subarray(rowStart[i], rowStart[i + 1])];
+    return Array.from({ length: count }, (_, j) => Number(row.includes(j)));
+  }).flat();
 }
 
 const numbers = (tensor: ReturnType<Read>): number[] => [...tensor.data];
@@ -162,6 +172,11 @@ describe.skipIf(!existsSync(KERNELS))('golden/kernels', () => {
   it('openai_blocksparse, fixed, with summary columns of each head', async () => {
     const read = await readTensors(KERNELS, 'openai_blocksparse', 'io.safetensors');
     const sets = [
+      { tensor: 'mask_0', n: 64, heads: 1, pattern: causal() },
+      { tensor: 'mask_3', n: 128, heads: 1, pattern: window({ left: 128, dilation: 8 }) },
+      // In the order of residue classes, each of which is a block then.
+      { tensor: 'mask_transposed_2', n: 128, heads: 1, pattern: intersect(causal(), blockLocal({ block: 8 })) },
+      { tensor: 'mask_transposed_3', n: 128, heads: 1, pattern: intersect(causal(), blockLocal({ block: 16 })) },
       { tensor: 'mask_4', n: 128, heads: 1, pattern: fixed({ stride: 32, summary: 8 }) },
       { tensor: 'mask_5', n: 128, heads: 4, pattern: fixed({ stride: 32, summary: 8, heads: 4 }) },
       { tensor: 'mask_6', n: 144, heads: 4, pattern: fixed({ stride: 48, summary: 24, heads: 2 }) },
@@ -170,7 +185,20 @@ describe.skipIf(!existsSync(KERNELS))('golden/kernels', () => {
     ];
     for (const { tensor, n, heads, pattern } of sets) {
       expect([tensor, written(pattern, heads, n)]).toEqual([tensor, numbers(read(tensor))]);
+      if (tensor === 'mask_2' || tensor === 'mask_3') continue;
+      // The layout is that of the blocks which the mask touches; for strided attention in the order of classes.
+      const mask = compileMask(pattern, { queries: n, keys: n, heads });
+      const layout = Array.from({ length: heads }, (_, head) => layoutOf(mask, head, 8)).flat();
+      const name = tensor.replace(/mask(_transposed)?/, 'layout');
+      expect([name, layout]).toEqual([name, numbers(read(name))]);
     }
+  });
+
+  it('xformers_patterns pattern_08: the blocks that cover a mask', async () => {
+    const read = await readTensors(KERNELS, 'xformers_patterns', 'io.safetensors');
+    const mask = compileMask(window(4), { queries: 48, keys: 48, heads: 1 });
+    expect([...toDense(mask, 0)]).toEqual(numbers(read('input_08')));
+    expect(layoutOf(mask, 0, 8)).toEqual(numbers(read('pattern_08')));
   });
 
   /** Block diffusion: the noised text stands before the clean one, both of n tokens. */
