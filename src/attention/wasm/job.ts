@@ -79,9 +79,10 @@ export const JOB_WORDS = 81;
 export const NEXT_TASK_WORD = 0;
 export const CANCELLED_WORD = 2;
 const T = 64;
-/** Copies of key and value blocks that a worker keeps take about so many bytes. */
-const COPIES_BYTES = 2 ** 20;
-const MOST_SLOTS = 64;
+/** Copies of key and value blocks that a worker keeps take about so many bytes: they shall stay in the cache of its processor. */
+const COPIES_BYTES = 2 ** 19;
+/** Bounds of their number. The least holds what a window of four blocks to either side sees, whatever the width. */
+const [LEAST_SLOTS, MOST_SLOTS] = [10, 64];
 /** As kernel/rows.ts numbers them. */
 const NUMBER_TYPES: readonly NumberType[] = ['f32', 'f16', 'bf16'];
 /** Widest panel of the builds. */
@@ -110,7 +111,7 @@ function slotCount({ keys = Infinity, queryWidth, valueWidth, k, v, pass }: Shap
   // A pass may have keys in an order of its own.
   if (!pass && inPlace(k, queryWidth) && inPlace(v, valueWidth)) return 0;
   const fit = Math.floor(COPIES_BYTES / (4 * T * (queryWidth + valueWidth)));
-  return Math.max(1, Math.min(fit, MOST_SLOTS, Math.ceil(keys / T)));
+  return Math.max(1, Math.min(Math.max(fit, LEAST_SLOTS), MOST_SLOTS, Math.ceil(keys / T)));
 }
 
 /** Bytes of all that kernel/rows.ts keeps. */

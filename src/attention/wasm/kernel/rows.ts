@@ -44,28 +44,37 @@ function fromHalf(x: v128): v128 {
   return v128.or(y, v128.and(unbounded, v128.load32_splat(CONSTANTS, 12)));
 }
 
+/** Constants of toHalf() and toBfloat(), in memory too. */
+const ROUNDING = memory.data<i32>([
+  0x7fffffff, 0x47800000, <i32>0xc8000fff, 0x3f000000, 0x38800000, 0x200, 0x8000, 0x7fff, 0x40,
+], 16);
+
+@inline
+function rounding(i: usize): v128 {
+  return v128.load32_splat(ROUNDING + (i << 2));
+}
+
 /** The 16 bits of f16 in the lower half of each lane. */
 @inline
 function toHalf(x: v128): v128 {
-  const sign = v128.and(x, i32x4.splat(0x80000000));
-  const a = v128.xor(x, sign);
-  const odd = v128.and(i32x4.shr_u(a, 13), i32x4.splat(1));
+  // From 2^16 on, and NaN, as 2^16, which the carry below makes infinity.
+  const a = i32x4.min_s(v128.and(x, rounding(0)), rounding(1));
+  const odd = i32x4.shr_u(i32x4.shl(a, 18), 31);
   // The exponent's bias moves by 112; half a unit less one, and one where the number is odd, round in the carry.
-  const normal = i32x4.shr_u(i32x4.add(i32x4.add(a, i32x4.splat(0xc8000fff)), odd), 13);
+  const normal = i32x4.shr_u(i32x4.add(i32x4.add(a, rounding(2)), odd), 13);
   // Of 0.5 + a, for a below 2^-14, the last bit is 2^-24, the unit of subnormals.
-  const subnormal = i32x4.sub(f32x4.add(a, f32x4.splat(0.5)), i32x4.splat(0x3f000000));
-  let y = v128.bitselect(subnormal, normal, i32x4.lt_s(a, i32x4.splat(0x38800000)));
-  const unbounded = v128.bitselect(i32x4.splat(0x7e00), i32x4.splat(0x7c00), i32x4.gt_s(a, i32x4.splat(0x7f800000)));
-  y = v128.bitselect(unbounded, y, i32x4.ge_s(a, i32x4.splat(0x47800000)));
-  return v128.or(y, i32x4.shr_u(sign, 16));
+  const subnormal = i32x4.sub(f32x4.add(a, rounding(3)), rounding(3));
+  const y = v128.bitselect(subnormal, normal, i32x4.lt_s(a, rounding(4)));
+  const quiet = v128.and(f32x4.ne(x, x), rounding(5));
+  return v128.or(v128.or(y, quiet), v128.and(i32x4.shr_u(x, 16), rounding(6)));
 }
 
 /** The 16 bits of bf16 in the lower half of each lane. */
 @inline
 function toBfloat(x: v128): v128 {
-  const odd = v128.and(i32x4.shr_u(x, 16), i32x4.splat(1));
-  const rounded = i32x4.shr_u(i32x4.add(i32x4.add(x, i32x4.splat(0x7fff)), odd), 16);
-  const quiet = v128.or(i32x4.shr_u(x, 16), i32x4.splat(0x40));
+  const odd = i32x4.shr_u(i32x4.shl(x, 15), 31);
+  const rounded = i32x4.shr_u(i32x4.add(i32x4.add(x, rounding(7)), odd), 16);
+  const quiet = v128.or(i32x4.shr_u(x, 16), rounding(8));
   return v128.bitselect(quiet, rounded, f32x4.ne(x, x));
 }
 
@@ -168,28 +177,60 @@ export function widenRows(type: i32, from: usize, stride: usize, order: usize, c
   }
 }
 
-function narrow(type: i32, from: usize, count: i32, to: usize): void {
-  for (let i: i32 = 0; i < count; i += 4) {
-    const x = v128.load(from);
-    const bits = type == F16 ? toHalf(x) : toBfloat(x);
-    const y = i16x8.narrow_i32x4_u(bits, bits);
-    if (i + 4 <= count) {
-      v128.store_lane<u64>(to, y, 0);
-    } else {
-      v128.store_lane<u16>(to, y, 0);
-      if (i + 1 < count) v128.store_lane<u16>(to, y, 1, 2);
-      if (i + 2 < count) v128.store_lane<u16>(to, y, 2, 4);
-    }
-    from += 16;
-    to += 8;
+/** Numbers become their 16 bits, each in the place of 32 that it had. */
+function roundHalves(at: usize, count: i32): void {
+  for (; count >= 8; count -= 8) {
+    const x0 = toHalf(v128.load(at));
+    const x1 = toHalf(v128.load(at, 16));
+    v128.store(at, x0);
+    v128.store(at, x1, 16);
+    at += 32;
+  }
+  if (count >= 4) {
+    v128.store(at, toHalf(v128.load(at)));
+    at += 16;
+  }
+  count &= 3;
+  if (count > 0) storeLanes(at, toHalf(v128.load(at)), count);
+}
+
+function roundBfloats(at: usize, count: i32): void {
+  for (; count >= 8; count -= 8) {
+    const x0 = toBfloat(v128.load(at));
+    const x1 = toBfloat(v128.load(at, 16));
+    v128.store(at, x0);
+    v128.store(at, x1, 16);
+    at += 32;
+  }
+  if (count >= 4) {
+    v128.store(at, toBfloat(v128.load(at)));
+    at += 16;
+  }
+  count &= 3;
+  if (count > 0) storeLanes(at, toBfloat(v128.load(at)), count);
+}
+
+/** The lower halves of `count` words, side by side. */
+function pack(from: usize, count: i32, to: usize): void {
+  for (; count >= 8; count -= 8) {
+    v128.store(to, i16x8.narrow_i32x4_u(v128.load(from), v128.load(from, 16)));
+    from += 32;
+    to += 16;
+  }
+  for (; count > 0; count--) {
+    store<u16>(to, load<u16>(from));
+    from += 4;
+    to += 2;
   }
 }
 
-/** Contiguous rows [count, width] of f32 become rows of a type, `stride` bytes apart. */
+/** Contiguous rows [count, width] of f32 become rows of a type, `stride` bytes apart. What lies at `from` is lost. */
 export function narrowRows(type: i32, from: usize, count: i32, width: i32, to: usize, stride: usize): void {
+  if (type == F16) roundHalves(from, count * width);
+  else if (type != F32) roundBfloats(from, count * width);
   for (let i: i32 = 0; i < count; i++) {
     if (type == F32) copyNumbers(from, width, to);
-    else narrow(type, from, width, to);
+    else pack(from, width, to);
     from += <usize>(width * 4);
     to += stride;
   }
