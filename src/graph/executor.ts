@@ -38,6 +38,7 @@ type Step =
       readonly sinkQuery: Edge | undefined;
       readonly sinkLogits: Edge | undefined;
       readonly output: Edge;
+      readonly lse: Edge | undefined;
     };
 
 /**
@@ -88,6 +89,7 @@ export async function compileProgram(
           sinkQuery: sinkQuery === undefined ? undefined : edge(sinkQuery),
           sinkLogits: sinkLogits === undefined ? undefined : edge(sinkLogits),
           output: edge(stage.node.output),
+          lse: stage.node.lse === undefined ? undefined : edge(stage.node.lse),
         });
       }
       options.onProgress?.(index + 1, stages.length);
@@ -116,12 +118,16 @@ function lifetimesOf(graph: Graph, stages: readonly Stage[], edge: (name: string
   const last = new Map<string, number>();
   for (const [index, stage] of stages.entries()) {
     const reads = stage.kind === 'dense' ? stage.graph.inputs.map((v) => v.name) : Object.values(stage.node.inputs);
-    const makes = stage.kind === 'dense' ? stage.graph.outputs.map((v) => v.name) : [stage.node.output];
+    const makes = stage.kind === 'dense' ? stage.graph.outputs.map((v) => v.name) : madeBy(stage.node);
     for (const name of reads) last.set(name, index);
     for (const name of makes) first.set(name, index);
   }
   for (const { name } of graph.outputs) last.set(name, stages.length);
   return [...first].map(([name, index]) => ({ edge: edge(name), first: index, last: last.get(name) ?? index }));
+}
+
+function madeBy({ output, lse }: AttentionNode): string[] {
+  return lse === undefined ? [output] : [output, lse];
 }
 
 class CompiledProgram implements Program {
@@ -259,6 +265,7 @@ async function runAttention(
     ...(step.sinkQuery === undefined ? {} : { sinkQuery: allFloats(step.sinkQuery, rows) }),
     ...(step.sinkLogits === undefined ? {} : { sinkLogits: allFloats(step.sinkLogits, rows) }),
     output: target,
+    ...(step.lse === undefined ? {} : { lse: allFloats(step.lse, rows) }),
   });
   if (result === undefined || result === target) return;
   if (result.length !== target.length) {

@@ -27,4 +27,4 @@ export type {
 export type { DenseWeight, QuantizedData, QuantizedWeight, Weight } from './quantized-weight.ts';
 export { reduceMax, reduceMean, sumOver } from './reductions.ts';
 export { type RotaryOptions, rotary, rotaryRows } from './rotary.ts';
-export { type SparseAttentionOptions, sparseAttention } from './sparse-attention.ts';
+export { type SparseAttentionOptions, sparseAttention, sparseAttentionWithLse } from './sparse-attention.ts';

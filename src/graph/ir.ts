@@ -118,7 +118,10 @@ export interface AttentionNode {
   /** Factor on q . k. */
   readonly scale: number;
   readonly softcap?: number;
-  /** Value names: q [rows, H*D], k [rows, G*D], v [rows, G*E] (or [keys, ...] of another sequence, inputs of the graph); sinkQuery [S, H*D]; sinkLogits [H]. */
+  /**
+   * Value names: q [rows, H*D], k [rows, G*D], v [rows, G*E] (or [keys, ...] of another sequence, inputs of the graph);
+   * sinkQuery [S, H*D]; sinkLogits [H].
+   */
   readonly inputs: {
     readonly q: string;
     readonly k: string;
@@ -128,4 +131,6 @@ export interface AttentionNode {
   };
   /** Value name, [rows, H*E]. */
   readonly output: string;
+  /** Value name, [rows, H]: the natural-log log-sum-exp of the scores, where the graph reads it. */
+  readonly lse?: string;
 }

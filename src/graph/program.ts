@@ -17,6 +17,8 @@ export interface AttentionInputs {
   readonly sinkLogits?: Float32Array;
   /** [N, H*E], to be written. Its content is undefined before. */
   readonly output: Float32Array;
+  /** [N, H], to be written, where the node has a lse: natural log, -Infinity for a row that sees no key. */
+  readonly lse?: Float32Array;
 }
 
 /**

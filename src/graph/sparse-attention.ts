@@ -28,6 +28,25 @@ export interface SparseAttentionOptions {
 
 /** Adds a `farfield.SparseAttention` node: [rows, H*E]. The pattern becomes a JSON attribute. */
 export function sparseAttention(graph: GraphBuilder, options: SparseAttentionOptions): Value {
+  const [output] = addNode(graph, options, false);
+  if (output === undefined) throw new ArgumentError('SparseAttention: no output');
+  return output;
+}
+
+/**
+ * The same with the natural-log log-sum-exp of each row's scores [rows, H], -Infinity where a row sees no key, for graphs that merge
+ * several attentions into one softmax.
+ */
+export function sparseAttentionWithLse(
+  graph: GraphBuilder,
+  options: SparseAttentionOptions,
+): { readonly output: Value; readonly lse: Value } {
+  const [output, lse] = addNode(graph, options, true);
+  if (output === undefined || lse === undefined) throw new ArgumentError('SparseAttention: no output');
+  return { output, lse };
+}
+
+function addNode(graph: GraphBuilder, options: SparseAttentionOptions, withLse: boolean): Value[] {
   const { q, k, v, sinkQuery, sinkLogits, heads, keyValueHeads = heads, name } = options;
   const fail = (why: string) => mismatch('SparseAttention', name, why, { q, k, v });
   for (const [argument, value] of Object.entries({ q, k, v })) {
@@ -57,11 +76,18 @@ export function sparseAttention(graph: GraphBuilder, options: SparseAttentionOpt
     scale: { type: 'float', value: options.scale ?? 1 / Math.sqrt(width) },
   };
   if (options.softcap !== undefined) attributes.softcap = { type: 'float', value: options.softcap };
-  return graph.op1(
-    { operator: 'SparseAttention', domain: 'farfield', inputs: [q, k, v, sinkQuery, sinkLogits], attributes, name },
-    'float32',
-    [q.shape[0] ?? 1, heads * valueWidth],
-  );
+  const [rows = 1] = q.shape;
+  return graph.op({
+    operator: 'SparseAttention',
+    domain: 'farfield',
+    inputs: [q, k, v, sinkQuery, sinkLogits],
+    attributes,
+    outputs: [
+      { type: 'float32', shape: [rows, heads * valueWidth] },
+      ...(withLse ? [{ type: 'float32', shape: [rows, heads] } as const] : []),
+    ],
+    name,
+  });
 }
 
 export function isSparseAttention(node: Node): boolean {
@@ -101,5 +127,6 @@ export function readSparseAttention(graph: Graph, node: Node, index: number): At
     ...(softcap === undefined ? {} : { softcap }),
     inputs: { q, k, v, ...(sinkQuery ? { sinkQuery } : {}), ...(sinkLogits ? { sinkLogits } : {}) },
     output: node.outputs[0] ?? fail('it has no output'),
+    ...(node.outputs[1] ? { lse: node.outputs[1] } : {}),
   };
 }

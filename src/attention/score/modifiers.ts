@@ -59,13 +59,20 @@ export interface T5Options {
   readonly bidirectional: boolean;
   /** Offsets from here on share the last bucket. Default 128. */
   readonly maxDistance?: number;
+  /** How far the key is behind the query. Default k - q; LongT5 counts blocks. */
+  readonly offset?: e.Expression;
 }
 
 /**
  * T5's bias: score + table[bucket(k - q), head], the bucket exact for small distances and logarithmic up to maxDistance
  * (Raffel et al. 2020, Exploring the Limits of Transfer Learning, section 2.1). T5 itself does not scale scores: give scale 1.
  */
-export function t5Buckets({ table, bidirectional, maxDistance = 128 }: T5Options): ScoreModifier {
+export function t5Buckets({
+  table,
+  bidirectional,
+  maxDistance = 128,
+  offset = e.sub(e.k, e.q),
+}: T5Options): ScoreModifier {
   checkTable('t5Buckets', table, 2, '[buckets, H]');
   const buckets = table.shape[0];
   const side = bidirectional ? buckets / 2 : buckets;
@@ -76,7 +83,6 @@ export function t5Buckets({ table, bidirectional, maxDistance = 128 }: T5Options
     );
   if (!Number.isSafeInteger(maxDistance) || maxDistance <= exact)
     throw new ArgumentError(`t5Buckets: maxDistance must be an integer above ${exact}, got ${maxDistance}`);
-  const offset = e.sub(e.k, e.q);
   const distance = bidirectional ? e.abs(offset) : e.max(e.neg(offset), 0);
   // Steps instead of a logarithm for each pair: the boundaries, worked out once, are exact on every device.
   let bucket: e.Expression = e.min(distance, exact);

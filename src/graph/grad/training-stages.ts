@@ -61,6 +61,9 @@ export async function trainingStages(graph: Graph, options: StageOptions): Promi
   for (const [index, stage] of [...stages.entries()].toReversed()) {
     const layer = layers[index] ?? 0;
     if (stage.kind === 'attention') {
+      if (stage.node.lse !== undefined) {
+        throw new ArgumentError(`attention ${stage.node.name} gives a log-sum-exp, of which there is no gradient yet`);
+      }
       const hasBackward = live.has(stage.node.output);
       const { q, k, v } = stage.node.inputs;
       if (hasBackward) for (const name of [q, k, v]) if (dependent.has(name)) live.add(name);

@@ -1,14 +1,15 @@
 /** Runs the attention nodes of an encoder over packed rows. */
-import type { ScoreModifier, Tensor, WasmDevice } from '../../attention/index.ts';
+import type { Tensor, WasmDevice } from '../../attention/index.ts';
 import type { AttentionCallback, AttentionInputs, AttentionNode } from '../../graph/index.ts';
 import { type BlockMask, compileMask } from '../../mask/index.ts';
+import type { ScoresOf } from './builder.ts';
 import type { Layout, PairsOf, WeightedPattern } from './layout.ts';
 
 export interface PackedAttentionOptions {
   /** By the name of a node. */
   readonly pairsOf: ReadonlyMap<string, PairsOf>;
   /** By the name of a node: what is done to its scores. */
-  readonly scores?: ReadonlyMap<string, ScoreModifier>;
+  readonly scores?: ReadonlyMap<string, ScoresOf>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -35,11 +36,12 @@ export function packedAttention(
     const [first, ...others] = weighted;
     if (first === undefined) {
       inputs.output.fill(0);
+      inputs.lse?.fill(-Infinity);
       return;
     }
     const { heads } = node;
     const keys = inputs.k.length / (node.keyValueHeads * node.width);
-    const score = scores?.get(node.name);
+    const score = scores?.get(node.name)?.(layout);
     const attend = (pairs: WeightedPattern, output: Float32Array) =>
       device.attention({
         ...operands(node, inputs, output, keys),
@@ -48,8 +50,11 @@ export function packedAttention(
         ...(signal ? { signal } : {}),
       });
     const { lse } = await attend(first, inputs.output);
-    if (others.length === 0) return;
     shiftBy(lse, Math.log(first.weight));
+    if (others.length === 0) {
+      writeLse(lse, heads, inputs.lse);
+      return;
+    }
     const own = device.allocate(inputs.output.length);
     try {
       for (const pairs of others) {
@@ -57,6 +62,7 @@ export function packedAttention(
         shiftBy(result.lse, Math.log(pairs.weight));
         merge({ output: inputs.output, lse }, { output: own, lse: result.lse }, heads);
       }
+      writeLse(lse, heads, inputs.lse);
     } finally {
       device.release(own);
     }
@@ -83,6 +89,13 @@ function operands(node: AttentionNode, { rows, q, k, v }: AttentionInputs, outpu
 /** Every pair counted w times adds ln w to the log-sum-exp. */
 function shiftBy(lse: Float32Array, amount: number): void {
   if (amount !== 0) for (let i = 0; i < lse.length; i++) lse[i] = (lse[i] ?? 0) + amount;
+}
+
+/** [H, N] to [N, H]. */
+function writeLse(lse: Float32Array, heads: number, into: Float32Array | undefined): void {
+  if (into === undefined) return;
+  const rows = lse.length / heads;
+  for (let i = 0; i < into.length; i++) into[i] = lse[(i % heads) * rows + Math.floor(i / heads)] ?? -Infinity;
 }
 
 interface Part {

@@ -1,5 +1,5 @@
 /** What the architectures build their graphs with: operators whose weights come from a checkpoint by name. */
-import type { ScoreModifier } from '../../attention/index.ts';
+import type { ScoreModifier, ScoreParameter } from '../../attention/index.ts';
 import { ModelError } from '../../errors.ts';
 import {
   GraphBuilder,
@@ -8,23 +8,28 @@ import {
   gemm,
   layerNorm,
   relu,
+  rmsNorm,
   type SparseAttentionOptions,
   silu,
   sparseAttention,
+  sparseAttentionWithLse,
   tanh,
   type Value,
 } from '../../graph/index.ts';
-import type { PairsOf } from './layout.ts';
+import type { Layout, PairsOf } from './layout.ts';
 import type { EncoderTensors } from './tensors.ts';
 
-/** A stored table. */
-export interface ScoreTable {
-  readonly data: Float32Array;
-  readonly shape: readonly number[];
+/** What a node does to its scores. */
+export interface Scores {
+  /** Stored tables by name, with their shapes. */
+  readonly tables: Readonly<Record<string, readonly number[]>>;
+  readonly make: (tables: Readonly<Record<string, ScoreParameter>>, layout: Layout) => ScoreModifier;
 }
 
-/** What a node does to its scores. */
-export type Scores = (read: (name: string) => Promise<ScoreTable>) => Promise<ScoreModifier>;
+export interface AttentionOptions extends SparseAttentionOptions {
+  readonly name: string;
+  readonly scores?: Scores | undefined;
+}
 
 export interface LinearOptions {
   /** Default true. */
@@ -55,14 +60,16 @@ export function checkActivation(name: string, field: string, source: string): st
   throw new ModelError(`${source}: ${field} is "${name}"; Farfield implements ${Object.keys(ACTIVATIONS).join(', ')}`);
 }
 
+/** What a node does to its scores in a batch. */
+export type ScoresOf = (layout: Layout) => ScoreModifier;
+
 /** A graph in the making. Tensors have the names of the bare encoder; initializers those of the file. */
 export class EncoderBuilder {
   readonly graph: GraphBuilder;
   readonly tensors: EncoderTensors;
   /** By the name of an attention node: its pairs in a batch. */
   readonly pairs = new Map<string, PairsOf>();
-  /** By the name of an attention node: what is done to its scores, made of stored tables. */
-  readonly scores = new Map<string, Scores>();
+  readonly #scores = new Map<string, Scores>();
 
   constructor(name: string, tensors: EncoderTensors) {
     this.graph = new GraphBuilder(name);
@@ -107,11 +114,43 @@ export class EncoderBuilder {
     return apply(this.graph, x);
   }
 
+  /** x / sqrt(mean(x^2) + epsilon) * weight, of x [rows, width]. */
+  rmsNorm(x: Value, name: string, epsilon: number): Value {
+    return rmsNorm(this.graph, x, this.tensor(`${name}.weight`, [widthOf(x)]), { epsilon, name });
+  }
+
   /** An attention node; `pairs` says for a batch which of its packed rows attend. */
-  attention(options: SparseAttentionOptions & { readonly name: string }, pairs: PairsOf): Value {
+  attention({ scores, ...options }: AttentionOptions, pairs: PairsOf): Value {
     const value = sparseAttention(this.graph, options);
-    this.pairs.set(value.name, pairs);
+    this.#register(value, scores, pairs);
     return value;
+  }
+
+  /** The same, with the log-sum-exp of each row and head. */
+  attentionWithLse({ scores, ...options }: AttentionOptions, pairs: PairsOf): { output: Value; lse: Value } {
+    const values = sparseAttentionWithLse(this.graph, options);
+    this.#register(values.output, scores, pairs);
+    return values;
+  }
+
+  /** Reads the tables of all scores. */
+  async loadScores(): Promise<Map<string, ScoresOf>> {
+    const loaded = new Map<string, ScoresOf>();
+    for (const [node, { tables, make }] of this.#scores) {
+      const read: Record<string, ScoreParameter> = {};
+      for (const [name, shape] of Object.entries(tables)) {
+        read[name] = { shape, data: await this.tensors.ask(name, shape).load() };
+      }
+      loaded.set(node, (layout) => make(read, layout));
+    }
+    return loaded;
+  }
+
+  #register(value: Value, scores: Scores | undefined, pairs: PairsOf): void {
+    this.pairs.set(value.name, pairs);
+    if (scores === undefined) return;
+    for (const [name, shape] of Object.entries(scores.tables)) this.tensors.ask(name, shape);
+    this.#scores.set(value.name, scores);
   }
 }
 

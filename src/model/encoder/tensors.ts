@@ -69,12 +69,6 @@ export class EncoderTensors {
     return { name: stored, load: () => readFloat32(checkpoint, stored) };
   }
 
-  /** A small tensor that is read beside the graph, such as a table of score biases; ask() for it first. */
-  async read(name: string): Promise<{ readonly data: Float32Array; readonly shape: readonly number[] }> {
-    const shape = this.shapeOf(name) ?? [];
-    return { shape, data: await this.ask(name, shape).load() };
-  }
-
   /** Says that a tensor may be there and is not needed, such as a stored copy of a tied one. */
   allow(name: string): void {
     this.#asked.add(name);

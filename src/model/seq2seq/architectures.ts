@@ -3,10 +3,12 @@ import { ModelError } from '../../errors.ts';
 import type { Seq2SeqArchitecture } from './architecture.ts';
 import { bigBirdPegasus } from './bigbird-pegasus.ts';
 import { led } from './led.ts';
+import { longT5 } from './longt5.ts';
 
 export const SEQ2SEQ: Readonly<Record<string, Seq2SeqArchitecture>> = {
   led,
   bigbird_pegasus: bigBirdPegasus,
+  longt5: longT5,
 };
 
 /** Every class that can be loaded: LEDForConditionalGeneration, ... */

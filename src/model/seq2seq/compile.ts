@@ -1,8 +1,7 @@
 /** Builds and compiles the four graphs of an encoder-decoder. */
-import type { ScoreModifier } from '../../attention/index.ts';
 import { ROWS, type Value } from '../../graph/index.ts';
 import { causal, dense } from '../../pattern/index.ts';
-import { EncoderBuilder, type Scores } from '../encoder/builder.ts';
+import { EncoderBuilder } from '../encoder/builder.ts';
 import { compileRows } from '../encoder/compile-rows.ts';
 import { HeadRunner } from '../encoder/head-runner.ts';
 import { crossPairs, withinSequences } from '../encoder/layout.ts';
@@ -18,7 +17,6 @@ const TEXT_ROWS = 'text rows';
  */
 export async function compileSeq2Seq(parts: Seq2SeqParts): Promise<Seq2SeqPrograms> {
   const { model, tensors, backend } = parts;
-  const wantedScores = new Map<string, Scores>();
 
   const encoder = new EncoderBuilder('encoder', tensors);
   encoder.graph.output(model.encoder.layers(encoder), 'last_hidden');
@@ -41,25 +39,20 @@ export async function compileSeq2Seq(parts: Seq2SeqParts): Promise<Seq2SeqProgra
     if (value === undefined) throw new TypeError(`there is no ${name}`);
     return value;
   };
-  const remember = (value: Value, scores: Scores | undefined): Value => {
-    if (scores !== undefined) wantedScores.set(value.name, scores);
-    return value;
-  };
   const last = model.decoder.build({
     b: decoder,
-    selfAttention({ layer, scores, ...options }) {
+    selfAttention({ layer, ...options }) {
       const value = decoder.attention({ ...options, heads, pattern: causal() }, (layout) => [
         { pattern: withinSequences(causal(), layout), weight: 1 },
       ]);
       ownLayers.set(value.name, layer);
-      return remember(value, scores);
+      return value;
     },
-    crossAttention({ layer, scores, ...options }) {
+    crossAttention({ layer, ...options }) {
       const [k, v] = [memoryOf(`memory_k_${layer}`), memoryOf(`memory_v_${layer}`)];
-      const value = decoder.attention({ ...options, k, v, heads, pattern: dense() }, (layout) => [
+      return decoder.attention({ ...options, k, v, heads, pattern: dense() }, (layout) => [
         { pattern: crossPairs(layout), weight: 1 },
       ]);
-      return remember(value, scores);
     },
   });
   decoder.graph.output(last, 'last_hidden');
@@ -68,9 +61,7 @@ export async function compileSeq2Seq(parts: Seq2SeqParts): Promise<Seq2SeqProgra
   head.graph.output(model.head(head, rowsInput(head, hiddenSize)), 'logits');
   tensors.check();
 
-  const scores = new Map<string, ScoreModifier>();
-  for (const [name, make] of [...wantedScores, ...encoder.scores])
-    scores.set(name, await make((table) => tensors.read(table)));
+  const scores = new Map([...(await encoder.loadScores()), ...(await decoder.loadScores())]);
   const compiled = [];
   try {
     for (const builder of [encoder, memory, decoder]) compiled.push(await compileRows(builder, parts));

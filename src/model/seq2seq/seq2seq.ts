@@ -1,10 +1,11 @@
 /** An encoder-decoder that is ready to run. */
-import { KeyValueCache, type ScoreModifier, type WasmDevice } from '../../attention/index.ts';
+import { KeyValueCache, type WasmDevice } from '../../attention/index.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
 import type { AttentionCallback, DenseBackend, HostTensor, Program } from '../../graph/index.ts';
 import { causal } from '../../pattern/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { packedAttention } from '../encoder/attend.ts';
+import type { ScoresOf } from '../encoder/builder.ts';
 import type { Matrix } from '../encoder/encoder.ts';
 import type { HeadRunner } from '../encoder/head-runner.ts';
 import type { Layout, PairsOf } from '../encoder/layout.ts';
@@ -60,7 +61,7 @@ export interface Seq2SeqPrograms {
   readonly ownLayers: ReadonlyMap<string, number>;
   readonly head: HeadRunner;
   /** Of encoder and decoder, by node. */
-  readonly scores: ReadonlyMap<string, ScoreModifier>;
+  readonly scores: ReadonlyMap<string, ScoresOf>;
 }
 
 /** Runs take turns. Ends with dispose(). */
@@ -203,7 +204,7 @@ export class Seq2Seq implements AsyncDisposable {
         const attention: AttentionCallback = (node, inputs) => {
           const layer = ownLayers.get(node.name);
           if (layer === undefined) return cross(node, inputs);
-          const score = scores.get(node.name);
+          const score = scores.get(node.name)?.(layout);
           return cache.attend(layer, {
             ...inputs,
             scale: node.scale,

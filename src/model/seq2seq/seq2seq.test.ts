@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDevice, type WasmDevice } from '../../attention/index.ts';
+import { ArgumentError, CheckpointError, ModelError } from '../../errors.ts';
+import { createNodeBackend } from '../../graph/index.ts';
+import { EncoderTensors } from '../encoder/tensors.ts';
+import type { TinyWeights } from '../encoder/testing.ts';
+import { checkpointOf } from '../testing.ts';
+import { findSeq2Seq } from './architectures.ts';
+import { Seq2Seq } from './seq2seq.ts';
+
+const TINY = {
+  model_type: 'longt5',
+  vocab_size: 30,
+  d_model: 16,
+  d_kv: 8,
+  d_ff: 24,
+  num_layers: 2,
+  num_heads: 2,
+  local_radius: 3,
+  relative_attention_num_buckets: 8,
+  relative_attention_max_distance: 12,
+  feed_forward_proj: 'gated-gelu',
+  eos_token_id: 1,
+};
+
+/** The tensors of a LongT5 with local attention; the same on every run. */
+function tinyWeights(): TinyWeights {
+  const weights: TinyWeights = new Map();
+  let seed = 0;
+  const put = (name: string, ...shape: number[]) => {
+    seed++;
+    const length = shape.reduce((product, side) => product * side, 1);
+    const shift = shape.length === 1 ? 1 : 0;
+    const number = (i: number) => Math.sin(12.9898 * i + 78.233 * seed) * 43758.5453;
+    weights.set(name, { shape, data: Float32Array.from({ length }, (_, i) => 0.8 * (number(i) % 1) + shift) });
+  };
+  put('shared.weight', 30, 16);
+  for (const [side, parts] of [
+    ['encoder', ['LocalSelfAttention']],
+    ['decoder', ['SelfAttention', 'EncDecAttention']],
+  ] as const) {
+    for (let i = 0; i < 2; i++) {
+      for (const [j, part] of [...parts, 'DenseReluDense'].entries()) {
+        const name = `${side}.block.${i}.layer.${j}`;
+        put(`${name}.layer_norm.weight`, 16);
+        if (part === 'DenseReluDense') {
+          put(`${name}.${part}.wi_0.weight`, 24, 16);
+          put(`${name}.${part}.wi_1.weight`, 24, 16);
+          put(`${name}.${part}.wo.weight`, 16, 24);
+        } else {
+          for (const projection of ['q', 'k', 'v', 'o']) put(`${name}.${part}.${projection}.weight`, 16, 16);
+        }
+      }
+    }
+    put(`${side}.block.0.layer.0.${parts[0]}.relative_attention_bias.weight`, 8, 2);
+    put(`${side}.final_layer_norm.weight`, 16);
+  }
+  return weights;
+}
+
+describe('Seq2Seq', () => {
+  let device: WasmDevice;
+  beforeAll(async () => {
+    device = await createDevice({ threads: 1 });
+  });
+  afterAll(() => device.dispose());
+
+  async function open(weights = tinyWeights(), config: Readonly<Record<string, unknown>> = TINY): Promise<Seq2Seq> {
+    const { prefix, read } = findSeq2Seq(config, 'tiny');
+    const tensors = new EncoderTensors({ checkpoint: checkpointOf(weights), source: 'tiny', prefix, headNames: [] });
+    const model = read(config, { source: 'tiny', tensors });
+    const backend = await createNodeBackend({ threads: 1 });
+    return Seq2Seq.create({ model, tensors, device, backend, close: async () => undefined });
+  }
+  const texts = [
+    [5, 9, 20, 7, 3, 11, 12, 28, 4, 6],
+    [8, 2, 2, 19],
+  ];
+
+  it('generates, token by token with a cache, what the logits of the whole output say', async () => {
+    await using model = await open();
+    const text = await model.encode({ inputIds: texts });
+    const streamed: number[] = [];
+    const generated = await model.generate(text, { maxTokens: 9, onToken: (id) => streamed.push(id) });
+    expect(generated.flat()).toEqual(streamed);
+    const logits = await model.logits(text, { inputIds: generated.map((own) => [0, ...own]) });
+    for (const [i, own] of generated.entries()) {
+      expect(own.length === 9 || own.at(-1) === TINY.eos_token_id).toBe(true);
+      const best = own.map((_, j) => {
+        const row = Array.from(logits[i]?.data.subarray(30 * j, 30 * (j + 1)) ?? []);
+        return row.indexOf(Math.max(...row));
+      });
+      expect(own).toEqual(best);
+    }
+    text.dispose();
+  });
+
+  it('gives a text of a batch what it gives the text alone, whatever stands behind a mask', async () => {
+    await using model = await open();
+    const inputIds = [
+      [0, 4, 7],
+      [0, 9],
+    ];
+    const together = await model.encode({ inputIds: texts });
+    const logits = await model.logits(together, { inputIds });
+    for (const [i, ids] of texts.entries()) {
+      const padded = await model.encode({ inputIds: [[...ids, 3, 3]], attentionMask: [[...ids.map(() => 1), 0, 0]] });
+      const [alone] = await model.logits(padded, { inputIds: [inputIds[i] ?? []] });
+      const differences = (alone?.data ?? new Float32Array()).map((x, j) =>
+        Math.abs(x - (logits[i]?.data[j] ?? Number.NaN)),
+      );
+      expect(differences.length).toBe(30 * (inputIds[i]?.length ?? 0));
+      expect(Math.max(...differences)).toBeLessThan(1e-5);
+      padded.dispose();
+    }
+    together.dispose();
+  });
+
+  it('sees no further than the radius in a layer', async () => {
+    await using model = await open();
+    const long = Array.from({ length: 20 }, (_, i) => 3 + ((7 * i) % 27));
+    const changed = long.with(19, long[19] === 5 ? 6 : 5);
+    const [one, other] = (await model.encode({ inputIds: [long, changed] })).hidden;
+    const isEqual = (row: number) =>
+      [...(one?.data.subarray(16 * row, 16 * (row + 1)) ?? [])].join() ===
+      [...(other?.data.subarray(16 * row, 16 * (row + 1)) ?? [])].join();
+    // Two layers of radius 3 reach six tokens, one would reach three.
+    const equal = long.map((_, row) => isEqual(row));
+    expect(equal.slice(0, 19 - 6)).toEqual(Array(13).fill(true));
+    expect(equal.slice(19 - 6, 19 - 3)).toContain(false);
+  });
+
+  it('says what is wrong', async () => {
+    expect(() => findSeq2Seq({ model_type: 'bart' }, 'tiny')).toThrow(ModelError);
+    expect(() => findSeq2Seq({ model_type: 'bart' }, 'tiny')).toThrow(
+      'model_type is "bart"; Farfield implements these',
+    );
+    const weights = tinyWeights();
+    weights.delete('encoder.block.0.layer.0.LocalSelfAttention.relative_attention_bias.weight');
+    weights.set('lm_head.bias', { shape: [1], data: new Float32Array(1) });
+    await expect(open(weights)).rejects.toThrow(CheckpointError);
+    await expect(open(weights)).rejects.toThrow(
+      /1 are missing \(encoder.*\); 1 do not belong to the model \(lm_head\.bias\)/,
+    );
+    await using model = await open();
+    const text = await model.encode({ inputIds: texts });
+    await expect(model.logits(text, { inputIds: [[0]] })).rejects.toThrow('inputIds has 1 sequences for 2 texts');
+    await expect(model.generate(text, { maxTokens: -1 })).rejects.toThrow(ArgumentError);
+    const signal = AbortSignal.abort(new Error('enough'));
+    await expect(model.generate(text, { maxTokens: 1, signal })).rejects.toThrow('enough');
+    text.dispose();
+  });
+});
