@@ -6,6 +6,7 @@ import { registerDoctor } from './doctor.ts';
 import { registerEmbed } from './embed.ts';
 import { registerExport } from './export.ts';
 import { registerGenerate } from './generate.ts';
+import { registerLra } from './lra.ts';
 import { registerMask } from './mask.ts';
 import { registerPerplexity } from './perplexity.ts';
 import { registerSparsify } from './sparsify.ts';
@@ -17,6 +18,7 @@ export const registry: readonly Register[] = [
   registerGenerate,
   registerEmbed,
   registerTrain,
+  registerLra,
   registerSparsify,
   registerExport,
   registerAdvise,
