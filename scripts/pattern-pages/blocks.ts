@@ -21,7 +21,7 @@ export const BLOCKS: readonly Section[] = [
       {
         name: 'block-local',
         title: 'Block-local',
-        source: 'Parmar et al. 2018, "Image Transformer", section 3.2',
+        source: 'Parmar et al. 2018, "Image Transformer", Local Self-Attention',
         definition: '-ahead <= floor(q / block) - floor(k / block) <= back',
         constructor: 'blockLocal({ block: 16, back: 1 })',
         pattern: blockLocal({ block: 16, back: 1 }),
@@ -32,7 +32,7 @@ export const BLOCKS: readonly Section[] = [
       {
         name: 'block-permutation',
         title: 'Block permutation',
-        source: 'Qiu et al. 2020, "Blockwise Self-Attention for Long Document Understanding" (BlockBERT), section 3',
+        source: 'Qiu et al. 2020, "Blockwise Self-Attention for Long Document Understanding" (BlockBERT)',
         definition: 'floor(k / block) = permutation[floor(q / block)]',
         constructor: 'blockBert({ block: 24, blocks: 4, shifts: [1] })',
         pattern: blockBert({ block: 24, blocks: 4, shifts: [1] }),
@@ -65,7 +65,7 @@ export const BLOCKS: readonly Section[] = [
       {
         name: 'random-blocks',
         title: 'Random blocks',
-        source: 'Zaheer et al. 2020, "Big Bird", appendix D; the same on every platform',
+        source: 'Zaheer et al. 2020, "Big Bird", section 2; the same on every platform',
         definition: 'floor(k / block) is one of `count` blocks drawn for floor(q / block) by the seed',
         constructor: 'randomBlocks({ block: 8, count: 2, seed: 1, length: 96 })',
         pattern: randomBlocks({ block: 8, count: 2, seed: 1, length: 96 }),
@@ -95,7 +95,7 @@ export const BLOCKS: readonly Section[] = [
       {
         name: 'axial',
         title: 'Axial',
-        source: 'Ho et al. 2019, "Axial Attention in Multidimensional Transformers", section 3; n dimensions',
+        source: 'Ho et al. 2019, "Axial Attention in Multidimensional Transformers"; n dimensions',
         definition: 'the cells of q and k differ at most along the axes of one entry of `axes`',
         constructor: 'axial({ grid: [8, 12], axes: [0, 1] })',
         pattern: axial({ grid: [8, 12], axes: [0, 1] }),
@@ -106,7 +106,7 @@ export const BLOCKS: readonly Section[] = [
       {
         name: 'neighbourhood',
         title: 'Neighbourhood, cut off at the border',
-        source: 'FlexAttention; Parmar et al. 2018, "Image Transformer", section 3.2 (2-D local attention)',
+        source: 'FlexAttention; Parmar et al. 2018, "Image Transformer", Local Self-Attention (2-D local attention)',
         definition: '|q_a - k_a| <= radius_a dilation_a and dilation_a divides q_a - k_a, for every axis a',
         constructor: 'neighbourhood({ grid: [8, 12], radius: 2 })',
         pattern: neighbourhood({ grid: [8, 12], radius: 2 }),
@@ -117,8 +117,7 @@ export const BLOCKS: readonly Section[] = [
       {
         name: 'neighbourhood-clamped',
         title: 'Neighbourhood, moved inward at the border (NATTEN)',
-        source:
-          'Hassani et al. 2023, "Neighborhood Attention Transformer", section 3.1; dilated: Hassani and Shi 2022, section 3.2',
+        source: 'Hassani et al. 2023, "Neighborhood Attention Transformer"; dilated: Hassani and Shi 2022',
         definition:
           'k_a is one of the 2 radius_a + 1 cells nearest to q_a in its residue class of dilation_a, for every axis a',
         constructor: "neighbourhood({ grid: [8, 12], radius: [2, 1], dilation: [1, 2], border: 'clamp' })",

@@ -29,7 +29,7 @@ export const COMPOSITIONS: readonly Section[] = [
       {
         name: 'documents',
         title: 'Packed documents',
-        source: 'Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination", section 3.2',
+        source: 'Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination"',
         definition: 'q and k are in the same document',
         constructor: 'documents({ lengths: [10, 40, 13, 33] })',
         pattern: documents({ lengths: [10, 40, 13, 33] }),

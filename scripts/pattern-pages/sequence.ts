@@ -92,7 +92,7 @@ export const SEQUENCE: readonly Section[] = [
       {
         name: 'global-local',
         title: 'Global and local',
-        source: 'Ainslie et al. 2020, "ETC", section 3.2',
+        source: 'Ainslie et al. 2020, "ETC"',
         definition: 'q < global or k < global or |q - k| <= window',
         constructor: 'globalLocal({ global: 8, window: 6 })',
         pattern: globalLocal({ global: 8, window: 6 }),
@@ -138,7 +138,7 @@ export const SEQUENCE: readonly Section[] = [
       {
         name: 'a-shape',
         title: 'A-shape',
-        source: 'Jiang et al. 2024, "MInference 1.0", section 3',
+        source: 'Jiang et al. 2024, "MInference 1.0"',
         definition: 'k <= q and (k < sinks or q - k <= window)',
         constructor: 'aShape({ sinks: 6, window: 12 })',
         pattern: aShape({ sinks: 6, window: 12 }),
@@ -149,7 +149,7 @@ export const SEQUENCE: readonly Section[] = [
       {
         name: 'vertical-slash',
         title: 'Vertical-slash',
-        source: 'Jiang et al. 2024, "MInference 1.0", section 3',
+        source: 'Jiang et al. 2024, "MInference 1.0"',
         definition: 'k <= q and (k in vertical or q - k in slash)',
         constructor: 'verticalSlash({ vertical: [0, 1, 30, 47], slash: [0, 1, 2, 20, 21] })',
         pattern: verticalSlash({ vertical: [0, 1, 30, 47], slash: [0, 1, 2, 20, 21] }),
@@ -160,7 +160,7 @@ export const SEQUENCE: readonly Section[] = [
       {
         name: 'longt5-local',
         title: 'LongT5 local',
-        source: 'Guo et al. 2022, "LongT5", section 3.1',
+        source: 'Guo et al. 2022, "LongT5"',
         definition: '|q - k| <= radius',
         constructor: 'longT5Local(10)',
         pattern: longT5Local(10),
@@ -171,7 +171,7 @@ export const SEQUENCE: readonly Section[] = [
       {
         name: 'longt5-transient-global',
         title: 'LongT5 transient global, the fixed part',
-        source: 'Guo et al. 2022, "LongT5", section 3.1; the summaries of all blocks stand before the keys',
+        source: 'Guo et al. 2022, "LongT5"; the summaries of all blocks stand before the keys',
         definition: 'k < summaries or |q - k| <= radius',
         constructor: 'longT5TransientGlobal({ summaries: 6, radius: 10 })',
         pattern: longT5TransientGlobal({ summaries: 6, radius: 10 }),

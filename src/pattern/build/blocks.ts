@@ -7,7 +7,7 @@ import type { Pattern } from '../pattern.ts';
 import { checkInteger, checkList } from '../values.ts';
 import { forHeads, made } from './made.ts';
 
-/** Local blocks (Image Transformer: Parmar et al. 2018, section 3.2), and `back` and `ahead` blocks beside the own one. */
+/** Local blocks (Image Transformer: Parmar et al. 2018, "Local Self-Attention"), and `back` and `ahead` blocks beside the own one. */
 export function blockLocal(options: { block: number; back?: number; ahead?: number }): BlockLocal {
   return made<BlockLocal>({ kind: 'blockLocal', block: options.block, back: options.back, ahead: options.ahead });
 }
@@ -18,7 +18,7 @@ export function blocks(options: { block: number; table: readonly (readonly numbe
 }
 
 /**
- * BlockBERT (Qiu et al. 2020, section 3): query block i sees key block permutations[h][i] in head h; heads beyond the list
+ * BlockBERT (Qiu et al. 2020): query block i sees key block permutations[h][i] in head h; heads beyond the list
  * begin it again.
  */
 export function blockPermutation(options: { block: number; permutations: readonly (readonly number[])[] }): Pattern {
@@ -118,7 +118,7 @@ function blocksOf(length: number | undefined, block: number): number | undefined
 }
 
 /**
- * Axial attention in n dimensions (Ho et al. 2019, section 3) along each of `axes`: numbers, or lists of axes attended
+ * Axial attention in n dimensions (Ho et al. 2019) along each of `axes`: numbers, or lists of axes attended
  * together. `axial({ grid: [9, 11], axes: [0, 1] })` is the row and the column of a cell.
  */
 export function axial(options: { grid: readonly number[]; axes: readonly (number | readonly number[])[] }): Axial {

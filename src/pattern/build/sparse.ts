@@ -51,7 +51,7 @@ export function fixed(options: { stride: number; summary?: number; offset?: numb
   return forHeads(patterns);
 }
 
-/** Global and local attention (ETC: Ainslie et al. 2020, section 3.2): the first `global` tokens, and a window for all. */
+/** Global and local attention (ETC: Ainslie et al. 2020): the first `global` tokens, and a window for all. */
 export function globalLocal(options: {
   global: number;
   window: number | { left?: number; right?: number };
@@ -64,7 +64,7 @@ export function globalLocal(options: {
 }
 
 /**
- * Packed documents (Krell et al. 2021, section 3.2), by their lengths, by [start, end) spans in ascending order, or by an id
+ * Packed documents (Krell et al. 2021), by their lengths, by [start, end) spans in ascending order, or by an id
  * for each token, negative for none. Ids that do not come in one run each give a pattern of kind groups.
  */
 export function documents(
@@ -124,22 +124,22 @@ export function prefixLm(prefix: number): PrefixLm {
   return made<PrefixLm>({ kind: 'prefixLm', prefix });
 }
 
-/** A-shape (MInference: Jiang et al. 2024, section 3): sinks and a window, causal. */
+/** A-shape (MInference: Jiang et al. 2024): sinks and a window, causal. */
 export function aShape(options: { sinks: number; window: number }): AShape {
   return made<AShape>({ kind: 'aShape', sinks: options.sinks, window: options.window });
 }
 
-/** Vertical-slash (MInference: Jiang et al. 2024, section 3): columns at `vertical`, diagonals q - k at `slash`, causal. */
+/** Vertical-slash (MInference: Jiang et al. 2024): columns at `vertical`, diagonals q - k at `slash`, causal. */
 export function verticalSlash(options: { vertical: readonly number[]; slash: readonly number[] }): VerticalSlash {
   return made<VerticalSlash>({ kind: 'verticalSlash', vertical: options.vertical, slash: options.slash });
 }
 
-/** LongT5's local attention (Guo et al. 2022, section 3.1): |q - k| <= radius. */
+/** LongT5's local attention (Guo et al. 2022): |q - k| <= radius. */
 export function longT5Local(radius: number): Window {
   return window(radius);
 }
 
-/** The fixed part of LongT5's transient global attention (Guo et al. 2022, section 3.1): see TransientGlobal. */
+/** The fixed part of LongT5's transient global attention (Guo et al. 2022): see TransientGlobal. */
 export function longT5TransientGlobal(options: { radius: number; summaries: number }): TransientGlobal {
   return made<TransientGlobal>({ kind: 'transientGlobal', summaries: options.summaries, radius: options.radius });
 }

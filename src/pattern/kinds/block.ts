@@ -2,7 +2,7 @@
 import { PatternError } from '../../errors.ts';
 import { count, counts, type KindDefinition, positive } from './definition.ts';
 
-/** Local blocks (Image Transformer, section 3.2): -ahead <= floor(q / block) - floor(k / block) <= back. Defaults 0. */
+/** Local blocks (Image Transformer, "Local Self-Attention"): -ahead <= floor(q / block) - floor(k / block) <= back. Defaults 0. */
 export interface BlockLocal {
   readonly kind: 'blockLocal';
   readonly block: number;
@@ -17,7 +17,7 @@ export interface Blocks {
   readonly table: readonly (readonly number[])[];
 }
 
-/** BlockBERT (Qiu et al. 2020, section 3, equation 3): floor(k / block) = permutation[floor(q / block)]. */
+/** BlockBERT (Qiu et al. 2020): floor(k / block) = permutation[floor(q / block)]. */
 export interface BlockPermutation {
   readonly kind: 'blockPermutation';
   readonly block: number;

@@ -7,14 +7,14 @@ export interface PrefixLm {
   readonly prefix: number;
 }
 
-/** A-shape (MInference: Jiang et al. 2024, section 3): k <= q, and k < sinks or q - k <= window. */
+/** A-shape (MInference: Jiang et al. 2024): k <= q, and k < sinks or q - k <= window. */
 export interface AShape {
   readonly kind: 'aShape';
   readonly sinks: number;
   readonly window: number;
 }
 
-/** Vertical-slash (MInference: Jiang et al. 2024, section 3): k <= q, and k in `vertical` or q - k in `slash`. */
+/** Vertical-slash (MInference: Jiang et al. 2024): k <= q, and k in `vertical` or q - k in `slash`. */
 export interface VerticalSlash {
   readonly kind: 'verticalSlash';
   readonly vertical: readonly number[];
@@ -22,7 +22,7 @@ export interface VerticalSlash {
 }
 
 /**
- * The fixed part of LongT5's transient global attention (Guo et al. 2022, section 3.1): keys are the summaries of all blocks
+ * The fixed part of LongT5's transient global attention (Guo et al. 2022): keys are the summaries of all blocks
  * (the first `summaries` keys), then the tokens: k < summaries or |q - k| <= radius. With M = summaries + N keys the tokens
  * of queries and keys are aligned, because a mask aligns them at the end.
  */

@@ -5,7 +5,7 @@ import { cellOrder, cells } from './cell-order.ts';
 import { count, counts, grid, type KindDefinition, modulo, positive } from './definition.ts';
 
 /**
- * Axial attention in n dimensions (Ho et al. 2019, section 3): the cells of q and k differ at most along one entry of
+ * Axial attention in n dimensions (Ho et al. 2019): the cells of q and k differ at most along one entry of
  * `axes`. An entry is a list of axes that are attended together: [[0], [1]] is the row and the column of a cell, [[0], [1, 2]]
  * a cell's time line and its whole frame.
  */
@@ -18,7 +18,7 @@ export interface Axial {
 /**
  * Neighbourhood attention in n dimensions: along every axis the key is one of the 2 radius + 1 cells around the query, at
  * multiples of `dilation`. `border` 'cut' (default): cells beyond the border are missing. 'clamp': the window moves inward, so
- * that every query sees equally many (NATTEN: Hassani et al. 2023, section 3.1; dilated: Hassani and Shi 2022, section 3.2).
+ * that every query sees equally many (NATTEN: Hassani et al. 2023; dilated: Hassani and Shi 2022).
  * `tile`: tokens stand tile by tile, so that neighbours are near each other in the sequence (tiled NATTEN of attention-gym);
  * each side divides that of the grid.
  */

@@ -32,7 +32,7 @@ export interface RandomBlocks {
 }
 
 /**
- * BigBird, internal transformer construction (Zaheer et al. 2020, section 2 and appendix D), over blocks x of queries and y
+ * BigBird, internal transformer construction (Zaheer et al. 2020, section 2), over blocks x of queries and y
  * of keys: |x - y| <= floor(window / 2), or x or y is one of the first `global` blocks, or y is one of x's `random` blocks.
  * Those are drawn from the first `blocks` blocks, or from those up to x, without the window and the global blocks; or they
  * are `table[x]`. With `perHead` every head draws for itself.

@@ -5,7 +5,7 @@ import type { Pattern } from '../pattern.ts';
 import { anyInteger, counts, type KindDefinition } from './definition.ts';
 
 /**
- * Packed documents (Krell et al. 2021, section 3.2): q and k are in the same one. Document i has `lengths[i]` tokens from
+ * Packed documents (Krell et al. 2021): q and k are in the same one. Document i has `lengths[i]` tokens from
  * `starts[i]` on; without starts, one stands after the other from 0 on. A token in no document sees nothing and is not seen.
  */
 export interface Documents {

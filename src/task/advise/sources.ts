@@ -3,7 +3,7 @@ export interface Source {
   readonly title: string;
   readonly authors: string;
   readonly year: number;
-  /** Section or table. */
+  /** Section or table, by its number where that could be looked up. */
   readonly where: string;
   readonly url: string;
 }
@@ -22,17 +22,17 @@ export const bigBird: Source = {
   title: 'Big Bird: Transformers for Longer Sequences',
   authors: 'Zaheer et al.',
   year: 2020,
-  where: 'sections 2 and 4',
+  where: 'section 2, and the experiments on language',
   url: 'https://arxiv.org/abs/2007.14062',
 };
 
-export const bigBirdGenomics: Source = { ...bigBird, where: 'section 5' };
+export const bigBirdGenomics: Source = { ...bigBird, where: 'the experiments on genomics' };
 
 export const longT5: Source = {
   title: 'LongT5: Efficient Text-To-Text Transformer for Long Sequences',
   authors: 'Guo et al.',
   year: 2022,
-  where: 'section 3.1',
+  where: 'local attention of the encoder',
   url: 'https://arxiv.org/abs/2112.07916',
 };
 
@@ -41,7 +41,7 @@ export const modernBert: Source = {
     'Smarter, Better, Faster, Longer: A Modern Bidirectional Encoder for Fast, Memory Efficient, and Long Context Finetuning and Inference',
   authors: 'Warner et al.',
   year: 2024,
-  where: 'section 2.1, Alternating Attention',
+  where: 'section 2.1.2, Alternating Attention',
   url: 'https://arxiv.org/abs/2412.13663',
 };
 
@@ -57,7 +57,7 @@ export const mistral: Source = {
   title: 'Mistral 7B',
   authors: 'Jiang et al.',
   year: 2023,
-  where: 'section 2, table 1',
+  where: 'Sliding Window Attention',
   url: 'https://arxiv.org/abs/2310.06825',
 };
 
@@ -81,7 +81,7 @@ export const axialAttention: Source = {
   title: 'Axial Attention in Multidimensional Transformers',
   authors: 'Ho, Kalchbrenner, Weissenborn, Salimans',
   year: 2019,
-  where: 'section 3',
+  where: 'the abstract',
   url: 'https://arxiv.org/abs/1912.12180',
 };
 
@@ -89,7 +89,7 @@ export const neighbourhoodAttention: Source = {
   title: 'Neighborhood Attention Transformer',
   authors: 'Hassani, Walton, Li, Li, Shi',
   year: 2023,
-  where: 'abstract, section 3.1',
+  where: 'the abstract',
   url: 'https://arxiv.org/abs/2204.07143',
 };
 
@@ -105,7 +105,7 @@ export const longCoder: Source = {
   title: 'LongCoder: A Long-Range Pre-trained Language Model for Code Completion',
   authors: 'Guo, Xu, Duan, Yin, McAuley',
   year: 2023,
-  where: 'abstract, section 3',
+  where: 'the abstract',
   url: 'https://arxiv.org/abs/2306.14893',
 };
 
@@ -121,7 +121,7 @@ export const logSparse: Source = {
   title: 'Enhancing the Locality and Breaking the Memory Bottleneck of Transformer on Time Series Forecasting',
   authors: 'Li et al.',
   year: 2019,
-  where: 'section 4.2',
+  where: 'LogSparse Transformer',
   url: 'https://arxiv.org/abs/1907.00235',
 };
 
