@@ -12,6 +12,8 @@ export type HostTensor = {
 export interface CompileOptions {
   /** Stops before the next initializer is loaded; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Computes every operator of this session on one thread. Backends whose threads are set for all sessions do not heed it. */
+  readonly isSingleThreaded?: boolean;
 }
 
 /** Runs graphs of dense operators. */
@@ -19,6 +21,8 @@ export interface DenseBackend {
   readonly name: string;
   /** Whether tensors over a SharedArrayBuffer are read and written in place. Where false they work too, through a copy. */
   readonly acceptsSharedMemory: boolean;
+  /** The most threads of one operator. */
+  readonly threads: number;
   /** Loads the graph's initializers and prepares it. Throws DeviceError when the engine refuses the graph. */
   compile(graph: Graph, options?: CompileOptions): Promise<DenseSession>;
 }

@@ -34,11 +34,15 @@ export async function createNodeBackend(options: NodeBackendOptions = {}): Promi
     // Threads that spin between operators would take the cores from the attention kernels' workers.
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   };
-  const behaviour = { name: 'onnxruntime-node', writesInPlace: true };
+  const { availableParallelism } = await import('node:os');
+  const behaviour = { name: 'onnxruntime-node', writesInPlace: true, threads: threads ?? availableParallelism() };
   sharedMemory ??= probeSharedMemory(
     createRuntimeBackend(runtime, { ...behaviour, acceptsSharedMemory: true }, sessionOptions),
   );
-  return createRuntimeBackend(runtime, { ...behaviour, acceptsSharedMemory: await sharedMemory }, sessionOptions);
+  return createRuntimeBackend(runtime, { ...behaviour, acceptsSharedMemory: await sharedMemory }, sessionOptions, {
+    ...sessionOptions,
+    intraOpNumThreads: 1,
+  });
 }
 
 /** The answer of probeSharedMemory(), which is the same for every backend of a process. */

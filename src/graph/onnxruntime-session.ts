@@ -30,6 +30,8 @@ export interface RuntimeBehaviour {
   readonly name: string;
   /** Whether tensors over shared memory are taken as they are. */
   readonly acceptsSharedMemory: boolean;
+  /** The most threads of one operator. */
+  readonly threads: number;
   /** Whether a fetch with data is written in place; else the results are copied there. */
   readonly writesInPlace: boolean;
 }
@@ -39,15 +41,18 @@ export function createRuntimeBackend<Tensor extends RuntimeTensor, Options>(
   runtime: Runtime<Tensor, Options>,
   behaviour: RuntimeBehaviour,
   sessionOptions: Options,
+  singleThreaded: Options = sessionOptions,
 ): DenseBackend {
   return {
     name: behaviour.name,
     acceptsSharedMemory: behaviour.acceptsSharedMemory,
+    threads: behaviour.threads,
     async compile(graph: Graph, options: CompileOptions = {}): Promise<DenseSession> {
       const model = await writeOnnx(graph, options);
       options.signal?.throwIfAborted();
       try {
-        const session = await runtime.InferenceSession.create(model, sessionOptions);
+        const own = options.isSingleThreaded ? singleThreaded : sessionOptions;
+        const session = await runtime.InferenceSession.create(model, own);
         return new OnnxRuntimeSession(graph, session, runtime.Tensor, behaviour);
       } catch (error) {
         throw new DeviceError(`${behaviour.name} refused graph ${graph.name}: ${messageOf(error)}`, { cause: error });

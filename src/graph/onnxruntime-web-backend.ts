@@ -31,7 +31,14 @@ export async function createWebBackend(options: WebBackendOptions = {}): Promise
   };
   return createRuntimeBackend(
     runtime,
-    { name: `onnxruntime-web (${provider})`, acceptsSharedMemory: true, writesInPlace: false },
+    {
+      name: `onnxruntime-web (${provider})`,
+      acceptsSharedMemory: true,
+      writesInPlace: false,
+      // ONNX Runtime's default is half of the cores, four at most.
+      threads:
+        runtime.env.wasm.numThreads || Math.min(4, Math.ceil((globalThis.navigator?.hardwareConcurrency ?? 2) / 2)),
+    },
     sessionOptions,
   );
 }

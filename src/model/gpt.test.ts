@@ -149,27 +149,35 @@ describe('createGpt', () => {
     allClose(all(gradients), all(single), 1e-5);
   });
 
-  it('gives the same bits on any number of threads, and on the second run', async () => {
-    const config: GptConfig = { vocabularySize: 256, hiddenSize: 64, layers: 2, heads: 2, context: 4096 };
-    const batch = batchOf([1500, 700], 256);
-    let first: { loss: number; gradients: number[] } | undefined;
-    for (const threads of [1, 2, 4]) {
-      await using own = await createDevice({ threads });
-      await using model = await createGpt(config, {
-        device: own,
-        backend: await createNodeBackend({ threads }),
-        seed: 3,
-      });
-      for (let run = 0; run < 2; run++) {
-        const gradients = zerosFor(model.parameters);
-        const { loss } = await model.step(batch, gradients);
-        first ??= { loss, gradients: all(gradients) };
-        expect(loss).toBe(first.loss);
-        const different = all(gradients).filter((value, i) => value !== first?.gradients[i]).length;
-        expect(`${threads} threads: ${different} differ`).toBe(`${threads} threads: 0 differ`);
+  it.each([
+    [64, [1500, 700]],
+    [64, [40]],
+    [192, [17]],
+    [192, [550]],
+  ])(
+    'gives the same bits on any number of threads, and on the second run: width %i, rows %s',
+    async (hiddenSize, lengths) => {
+      const config: GptConfig = { vocabularySize: 256, hiddenSize, layers: 2, heads: 2, context: 4096 };
+      const batch = batchOf(lengths, 256);
+      let first: { loss: number; gradients: number[] } | undefined;
+      for (const threads of [1, 2, 3, 8]) {
+        await using own = await createDevice({ threads: Math.min(threads, 3) });
+        await using model = await createGpt(config, {
+          device: own,
+          backend: await createNodeBackend({ threads }),
+          seed: 3,
+        });
+        for (let run = 0; run < 2; run++) {
+          const gradients = zerosFor(model.parameters);
+          const { loss } = await model.step(batch, gradients);
+          first ??= { loss, gradients: all(gradients) };
+          expect(loss).toBe(first.loss);
+          const different = all(gradients).filter((value, i) => value !== first?.gradients[i]).length;
+          expect(`${threads} threads: ${different} differ`).toBe(`${threads} threads: 0 differ`);
+        }
       }
-    }
-  });
+    },
+  );
 
   it('learns a short text by heart', async () => {
     const text = new TextEncoder().encode('The far field sparsely, the near field exactly. ');

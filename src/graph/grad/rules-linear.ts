@@ -17,13 +17,29 @@ function matmulRule(site: Site): (Value | undefined)[] {
     const rowsOfG = leadingRows(graph, g);
     return [
       wanted[0] ? reshaped(graph, gemm(graph, rowsOfG, b, undefined, { transB: true }), a.shape) : undefined,
-      wanted[1] ? gemm(graph, rows, rowsOfG, undefined, { transA: true }) : undefined,
+      wanted[1] ? summedOverRows(graph, rows, rowsOfG) : undefined,
     ];
   }
   return [
     wanted[0] ? sumTo(graph, matmul(graph, g, lastAxesSwapped(graph, b)), a.shape) : undefined,
     wanted[1] ? sumTo(graph, matmul(graph, lastAxesSwapped(graph, a), g), b.shape) : undefined,
   ];
+}
+
+/** x^T y for matrices with the same rows. */
+function summedOverRows(graph: GraphBuilder, x: Value, y: Value): Value {
+  const [, m] = x.shape;
+  const [, n] = y.shape;
+  if (Number(n) <= Number(m)) return gemm(graph, x, y, undefined, { transA: true });
+  return transpose(graph, gemm(graph, y, x, undefined, { transA: true }), [1, 0]);
+}
+
+/**
+ * Sums over rows are made as matrices with at least as many rows as columns, and transposed where they must be: ONNX Runtime then
+ * sums in an order that does not depend on the number of threads (thread-order.ts).
+ */
+function isTall({ shape }: Value): boolean {
+  return !(Number(shape[1]) > Number(shape[0]));
 }
 
 /** Y = alpha A' B' + beta C, where A' and B' are A and B or their transposes: dA' = alpha g B'^T, dB' = alpha A'^T g. */
@@ -39,9 +55,15 @@ function gemmRule(site: Site): (Value | undefined)[] {
     const sum = sumTo(graph, g, of.shape);
     return beta === 1 ? sum : scaleBy(graph, sum, beta);
   };
+  const gradientOfB = (): Value => {
+    const plain = () => product(a, g, !transA, false);
+    const transposed = () => product(g, a, true, transA);
+    if (isTall(b)) return transB ? transposed() : plain();
+    return transpose(graph, transB ? plain() : transposed(), [1, 0]);
+  };
   return [
     wanted[0] ? (transA ? product(b, g, transB, true) : product(g, b, false, !transB)) : undefined,
-    wanted[1] ? (transB ? product(g, a, true, transA) : product(a, g, !transA, false)) : undefined,
+    wanted[1] ? gradientOfB() : undefined,
     wanted[2] && c !== undefined ? gradientOfC(c) : undefined,
   ];
 }

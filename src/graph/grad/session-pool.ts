@@ -1,13 +1,14 @@
 import type { CompileOptions, DenseBackend, DenseSession, HostTensor } from '../backend.ts';
 import type { Graph, Initializer, Node, Value } from '../ir.ts';
+import { dependsOnThreads } from './thread-order.ts';
 
 /** Initializers up to this many elements are compared by content; a larger one belongs to its own session. */
 const COMPARED = 4096;
 
 /** A compiled graph whose tensors come and go in the order of its inputs and outputs. */
 export interface PooledSession {
-  /** An output whose fetch is undefined is not given. */
-  run(feeds: readonly HostTensor[], fetches: readonly (HostTensor | undefined)[]): Promise<void>;
+  /** Runs it for some rows. An output whose fetch is undefined is not given. */
+  run(rows: number, feeds: readonly HostTensor[], fetches: readonly (HostTensor | undefined)[]): Promise<void>;
 }
 
 /**
@@ -16,7 +17,7 @@ export interface PooledSession {
  */
 export class SessionPool {
   readonly #backend: DenseBackend;
-  readonly #sessions = new Map<string, DenseSession>();
+  readonly #sessions = new Map<string, ThreadedSession>();
 
   constructor(backend: DenseBackend) {
     this.#backend = backend;
@@ -32,7 +33,7 @@ export class SessionPool {
     const key = await structureOf(plain, this.#sessions.size);
     let session = this.#sessions.get(key);
     if (session === undefined) {
-      session = await this.#backend.compile(plain, options);
+      session = new ThreadedSession(this.#backend, plain, await this.#backend.compile(plain, options));
       this.#sessions.set(key, session);
     }
     const [inputs, outputs] = [plain.inputs, plain.outputs].map((values) => values.map((value) => value.name));
@@ -45,20 +46,49 @@ export class SessionPool {
   }
 }
 
+/** A graph, on all threads where their number does not change the sums, else on one. */
+class ThreadedSession {
+  readonly #backend: DenseBackend;
+  readonly #graph: Graph;
+  readonly #all: DenseSession;
+  #one: Promise<DenseSession> | undefined;
+  /** By the number of rows. */
+  readonly #needsOne = new Map<number, boolean>();
+
+  constructor(backend: DenseBackend, graph: Graph, all: DenseSession) {
+    this.#backend = backend;
+    this.#graph = graph;
+    this.#all = all;
+  }
+
+  async for(rows: number): Promise<DenseSession> {
+    const needsOne = this.#needsOne.get(rows) ?? dependsOnThreads(this.#graph, rows, this.#backend.threads);
+    this.#needsOne.set(rows, needsOne);
+    if (!needsOne) return this.#all;
+    this.#one ??= this.#backend.compile(this.#graph, { isSingleThreaded: true });
+    return this.#one;
+  }
+
+  async release(): Promise<void> {
+    await this.#all.release();
+    await (await this.#one)?.release();
+  }
+}
+
 class Pooled implements PooledSession {
-  readonly #session: DenseSession;
+  readonly #session: ThreadedSession;
   readonly #inputs: readonly string[];
   readonly #outputs: readonly string[];
 
-  constructor(session: DenseSession, inputs: readonly string[], outputs: readonly string[]) {
+  constructor(session: ThreadedSession, inputs: readonly string[], outputs: readonly string[]) {
     this.#session = session;
     this.#inputs = inputs;
     this.#outputs = outputs;
   }
 
-  /** An output whose fetch is undefined is not given. */
-  run(feeds: readonly HostTensor[], fetches: readonly (HostTensor | undefined)[]): Promise<void> {
-    return this.#session.run(named(this.#inputs, feeds), named(this.#outputs, fetches));
+  async run(rows: number, feeds: readonly HostTensor[], fetches: readonly (HostTensor | undefined)[]): Promise<void> {
+    const session = await this.#session.for(rows);
+    await session.run(named(this.#inputs, feeds), named(this.#outputs, fetches));
   }
 }
 

@@ -338,7 +338,7 @@ class CompiledTraining implements TrainingProgram {
         if (target === undefined) return undefined;
         return 'edge' in target ? target.edge.tensor(from, to) : partial[next++];
       });
-      await session.run(feeds, fetches);
+      await session.run(to - from, feeds, fetches);
       next = 0;
       for (const target of targets) {
         if (target === undefined || 'edge' in target) continue;
