@@ -1,3 +1,5 @@
+import type { Pattern } from '../../pattern/pattern.ts';
+import type { GraphEdit } from '../graph-edit.ts';
 import type { Graph, Node } from '../ir.ts';
 import type { MaskForm } from './mask-terms.ts';
 import type { OnnxModel } from './read-onnx.ts';
@@ -26,12 +28,30 @@ export interface AttentionMatch {
   readonly heads?: { readonly query: number; readonly keyValue: number };
   readonly scale: number | undefined;
   readonly softcap?: number;
+  /** D, where it is known otherwise than from q. */
+  readonly headWidth?: number;
   readonly masks: readonly MaskInput[];
+  /** Masks of keys [B, M], 0 where a key is not seen. */
+  readonly keyMasks?: readonly string[];
+  /** A value int32 [B]: how many keys of each entry are real, less `missing`. */
+  readonly keyLengths?: { readonly value: string; readonly missing: number };
+  /** Pairs that are allowed beside the masks, e.g. a window of the node's own. */
+  readonly within?: readonly Pattern[];
+  /** Makes q, k and v [B, N, H*D] of the node's inputs, where they are not values of the graph yet. */
+  readonly prepare?: (edit: GraphEdit, into: Node[]) => PreparedInputs;
   /** The node's own causality. */
   readonly isCausal: boolean;
   /** Keys and values of earlier calls [B, G, P, D], which come first, and the names of all together. */
   readonly past?: { readonly k: string; readonly v: string };
   readonly present?: { readonly k: string | undefined; readonly v: string | undefined };
+}
+
+/** Inputs of attention, by names of values. */
+export interface PreparedInputs {
+  readonly q: string;
+  readonly k: string;
+  readonly v: string;
+  readonly sinkLogits?: string;
 }
 
 /** Why nodes that look like attention were left as they are. */

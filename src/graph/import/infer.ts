@@ -54,7 +54,7 @@ export function inferTensors(
     for (const [i, name] of node.outputs.entries()) {
       if (name === '') continue;
       if (tensors.has(name)) throw new CheckpointError(`${graph.name}: two nodes make ${JSON.stringify(name)}`);
-      tensors.set(name, completed(name, outputs[i], declared.get(name)));
+      tensors.set(name, completed(name, outputs[i] ?? anyOperator(view)[i], declared.get(name)));
     }
   }
   return { tensors };

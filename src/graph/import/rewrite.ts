@@ -2,9 +2,11 @@ import { checkPattern, type Pattern } from '../../pattern/index.ts';
 import { ONNX_TYPE } from '../element-type.ts';
 import { GraphEdit } from '../graph-edit.ts';
 import type { Dimension, Graph, Node } from '../ir.ts';
-import { type AttentionMatch, GraphView, type Unmatched } from './attention-match.ts';
+import { type AttentionMatch, GraphView, type PreparedInputs, type Unmatched } from './attention-match.ts';
 import { batchAttentionNode } from './batch-attention.ts';
+import { keyMaskOf } from './key-mask.ts';
 import { type KeyTerm, MaskError, maskTerms } from './mask-terms.ts';
+import { matchMicrosoft } from './match-microsoft.ts';
 import { matchAttentionNode } from './match-node.ts';
 import { matchSoftmax, widthOf } from './match-softmax.ts';
 import { constant, constantOf, format, minus, type Polynomial, plus } from './polynomial.ts';
@@ -72,6 +74,7 @@ export function rewriteAttention(model: OnnxModel, options: RewriteOptions): Rew
 function matchNode(view: GraphView, node: Node): AttentionMatch | Unmatched | undefined {
   if (node.domain === '' && node.operator === 'Softmax') return matchSoftmax(view, node);
   if (node.domain === '' && node.operator === 'Attention') return matchAttentionNode(view, node);
+  if (node.domain === 'com.microsoft') return matchMicrosoft(view, node);
   return undefined;
 }
 
@@ -90,7 +93,8 @@ function replace(
   const [output = ''] = match.last.outputs;
   const { patterns, keys } = termsOf(view, match);
   const width = widthOf(view, match.q);
-  const headWidth = width === undefined || match.heads === undefined ? width : width / match.heads.query;
+  const headWidth =
+    match.headWidth ?? (width === undefined || match.heads === undefined ? width : width / match.heads.query);
   const scale = match.scale ?? (headWidth === undefined ? undefined : 1 / Math.sqrt(headWidth));
   if (scale === undefined) throw new MaskError('the width of its heads is not known, and with it the scale');
   const type = view.graph.values.get(match.q)?.type ?? 'float32';
@@ -118,16 +122,18 @@ function replace(
         );
 
   const { heads, past, present } = match;
-  const q = floats(heads === undefined ? match.q : withHeads(match.q, heads.query));
+  const prepared: PreparedInputs = match.prepare?.(edit, nodes) ?? { q: match.q, k: match.k, v: match.v };
+  const q = floats(heads === undefined ? prepared.q : withHeads(prepared.q, heads.query));
   const all = (name: string, before: string | undefined, after: string | undefined): string => {
     const own = heads === undefined ? name : withHeads(name, heads.keyValue);
     if (before === undefined && after === undefined) return own;
     const parts = before === undefined ? [own] : [before, own];
     const operator = before === undefined ? 'Identity' : 'Concat';
     const attributes: Node['attributes'] = before === undefined ? {} : { axis: { type: 'int', value: 2 } };
-    return edit.add(nodes, operator, parts, { type, shape: undefined }, attributes, after);
+    const [batch = 'batch', groups = 'heads', , width = 'width'] = shapeOf(own) ?? [];
+    return edit.add(nodes, operator, parts, { type, shape: [batch, groups, 'keys', width] }, attributes, after);
   };
-  let k = all(match.k, past?.k, present?.k);
+  let k = all(prepared.k, past?.k, present?.k);
   if (match.isKeyTransposed) {
     const shape = shapeOf(k);
     const [batch = 'batch', groups = 'heads', width = 'width', rows = 'keys'] = shape ?? [];
@@ -135,8 +141,9 @@ function replace(
     k = edit.add(nodes, 'Transpose', [k], { type, shape: [batch, groups, rows, width] }, perm);
   }
   k = floats(k);
-  const v = floats(all(match.v, past?.v, present?.v));
-  const keyMask = keys.length === 0 ? undefined : keyMaskOf(edit, nodes, keys, q);
+  const v = floats(all(prepared.v, past?.v, present?.v));
+  const keyMask = keyMaskOf(edit, nodes, keys, match.keyLengths, { q, k });
+  const { sinkLogits } = prepared;
 
   const of = [...patterns, ...(wanted.kind === 'dense' && patterns.length > 0 ? [] : [wanted])];
   const [only] = of;
@@ -149,7 +156,13 @@ function replace(
       pattern,
       scale,
       ...(match.softcap === undefined ? {} : { softcap: match.softcap }),
-      inputs: { q, k, v, ...(keyMask === undefined ? {} : { keyMask }) },
+      inputs: {
+        q,
+        k,
+        v,
+        ...(keyMask === undefined ? {} : { keyMask }),
+        ...(sinkLogits === undefined ? {} : { sinkLogits }),
+      },
       output: attended,
     }),
   );
@@ -166,7 +179,7 @@ function replace(
     operator: match.node.operator,
     pattern,
     heads: known,
-    hasKeyMask: keys.length > 0,
+    hasKeyMask: keyMask !== undefined,
   };
 }
 
@@ -192,8 +205,14 @@ function finish(edit: GraphEdit, nodes: Node[], attended: string, match: Attenti
 
 /** What the model's own masks say. */
 function termsOf(view: GraphView, match: AttentionMatch): { patterns: Pattern[]; keys: KeyTerm[] } {
-  const patterns: Pattern[] = match.isCausal ? [{ kind: 'causal' }] : [];
-  const keys: KeyTerm[] = [];
+  const patterns: Pattern[] = [...(match.isCausal ? [{ kind: 'causal' } as const] : []), ...(match.within ?? [])];
+  const keys: KeyTerm[] = (match.keyMasks ?? []).map((value) => ({
+    value,
+    batchAxis: 0,
+    keyAxis: 1,
+    rank: 2,
+    isInverted: false,
+  }));
   const shape = view.tensor(match.q)?.shape;
   for (const { value, form, isInverted } of match.masks) {
     const mask = view.tensor(value);
@@ -232,40 +251,4 @@ function offsetOf(view: GraphView, match: AttentionMatch, mask: SymbolicTensor):
     throw new MaskError('the number of its keys is not known');
   }
   return minus(plus(keys, before), queries);
-}
-
-/** Adds the nodes that turn masks of keys into one bool [B, M]. */
-function keyMaskOf(edit: GraphEdit, nodes: Node[], terms: readonly KeyTerm[], q: string): string {
-  const names = terms.map((term) => {
-    const key = `key mask of ${JSON.stringify(term)}`;
-    return edit.once(key, () => oneKeyMask(edit, nodes, term, q));
-  });
-  return [...new Set(names)].reduce((a, b) =>
-    edit.add(nodes, 'And', [a, b], { type: 'bool', shape: ['batch', 'keys'] }),
-  );
-}
-
-function oneKeyMask(edit: GraphEdit, nodes: Node[], term: KeyTerm, q: string): string {
-  const output = { type: 'bool', shape: ['batch', 'keys'] } as const;
-  const isBool = edit.values.get(term.value)?.type === 'bool';
-  const bool = { to: { type: 'int', value: ONNX_TYPE.bool } } as const;
-  let name = isBool ? term.value : edit.add(nodes, 'Cast', [term.value], { type: 'bool', shape: undefined }, bool);
-  if (term.isInverted) name = edit.add(nodes, 'Not', [name], { type: 'bool', shape: undefined });
-  const others = Array.from({ length: term.rank }, (_, axis) => axis).filter(
-    (axis) => axis !== term.batchAxis && axis !== term.keyAxis,
-  );
-  if (others.length > 0)
-    name = edit.add(nodes, 'Squeeze', [name, edit.integers(others)], { type: 'bool', shape: undefined });
-  if (term.batchAxis !== undefined) return edit.add(nodes, 'Identity', [name], output);
-  // The same keys for every entry of the batch: [M] to [B, M].
-  const shape = edit.add(nodes, 'Shape', [q], { type: 'int64', shape: [4] });
-  const batch = edit.add(nodes, 'Gather', [shape, edit.integers([0])], { type: 'int64', shape: [1] });
-  const sides = edit.add(
-    nodes,
-    'Concat',
-    [batch, edit.integers([1])],
-    { type: 'int64', shape: [2] },
-    { axis: { type: 'int', value: 0 } },
-  );
-  return edit.add(nodes, 'Expand', [name, sides], output);
 }
