@@ -70,6 +70,28 @@ function gradientOfScores(S: usize, dP: usize, count: i32, lse: usize, delta: us
   }
 }
 
+/** Sum of the products of two rows in float64. */
+function dot(a: usize, b: usize, width: i32): f64 {
+  const end = a + <usize>((width & ~3) * 4);
+  let low = f64x2.splat(0);
+  let high = f64x2.splat(0);
+  for (; a < end; a += 16) {
+    const x = v128.load(a);
+    const y = v128.load(b);
+    low = f64x2.add(low, f64x2.mul(f64x2.promote_low_f32x4(x), f64x2.promote_low_f32x4(y)));
+    const x1 = v128.shuffle<i64>(x, x, 1, 1);
+    const y1 = v128.shuffle<i64>(y, y, 1, 1);
+    high = f64x2.add(high, f64x2.mul(f64x2.promote_low_f32x4(x1), f64x2.promote_low_f32x4(y1)));
+    b += 16;
+  }
+  low = f64x2.add(low, high);
+  let sum = f64x2.extract_lane(low, 0) + f64x2.extract_lane(low, 1);
+  for (let i: i32 = 0; i < (width & 3); i++) {
+    sum += <f64>load<f32>(a + <usize>(i * 4)) * <f64>load<f32>(b + <usize>(i * 4));
+  }
+  return sum;
+}
+
 /** C [keys, width] += A^T rows, for `keys` keys and `queries` queries; C has rows of `strideC` bytes. */
 function gradients(A: usize, keys: i32, queries: i32, rows: usize, strideRows: usize, C: usize, width: i32, strideC: usize): void {
   for (let c: i32 = 0; c < width; c += P) {
@@ -176,7 +198,7 @@ function queryBlock(
           o = S;
         }
         const g = rowsGradO + <usize>i * strideGradO;
-        for (let e: i32 = 0; e < E; e++) sum += <f64>load<f32>(o + <usize>(e * 4)) * <f64>load<f32>(g + <usize>(e * 4));
+        sum += dot(o, g, E);
         x = <f32>sum;
         store<f32>(place, x);
       }
