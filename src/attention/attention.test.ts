@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ArgumentError, DeviceError, PatternError } from '../errors.ts';
-import { compileMask } from '../mask/index.ts';
+import { compileMask, isAllowed } from '../mask/index.ts';
 import { causal, dense, documents, globalTokens, intersect, perHead, sinks, union, window } from '../pattern/index.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import { createDevice } from './attention.ts';
@@ -131,6 +131,40 @@ describe.each(builds)('attention on the wasm build %s', (build) => {
     const withSink = await device.attention({ ...options, sinkLogits: new Float32Array([1.5, -2]) });
     expect(withSink.lse[0]).toBeCloseTo(1.5, 6);
     expect(withSink.output.data.subarray(0, 16).every((x) => x === 0)).toBe(true);
+  });
+
+  it('keeps NaN and infinities in the rows that can see them', async () => {
+    const problem = fc.record({
+      queries: fc.oneof(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 200 })),
+      keys: fc.integer({ min: 1, max: 200 }),
+      width: fc.integer({ min: 1, max: 20 }),
+      which: fc.constantFrom('q' as const, 'k' as const, 'v' as const),
+      value: fc.constantFrom(Number.NaN, Infinity, -Infinity),
+      place: fc.nat(),
+      pattern: fc.oneof(leaf, fc.tuple(leaf, leaf).map((of) => union(...of))),
+    });
+    await fc.assert(
+      fc.asyncProperty(problem, async ({ queries, keys, width, which, value, place, pattern }) => {
+        const tensors = {
+          q: tensor([1, 1, queries, width], 1),
+          k: tensor([1, 1, keys, width], 2),
+          v: tensor([1, 1, keys, width], 3),
+        };
+        const mask = compileMask(pattern, { heads: 1, queries, keys });
+        const clean = await device.attention({ ...tensors, mask });
+        const { data } = tensors[which];
+        const at = place % data.length;
+        data[at] = value;
+        const { output } = await device.attention({ ...tensors, mask });
+        const row = Math.floor(at / width);
+        for (let i = 0; i < queries; i++) {
+          if (which === 'q' ? i === row : isAllowed(mask, 0, i, row)) continue;
+          const own = output.data.subarray(i * width, (i + 1) * width);
+          expectClose(own, Float64Array.from(clean.output.data.subarray(i * width, (i + 1) * width)), TOLERANCE);
+        }
+      }),
+      { numRuns: 100 },
+    );
   });
 
   it('does not depend on the number of threads', async () => {

@@ -6,7 +6,7 @@
  */
 import * as job from './job';
 import { T } from './job';
-import { finishRow, headRows } from './forward';
+import { allFinite, finishRow, headRows } from './forward';
 import { F32, keyReader, narrowRows, openBlocks, readBlock, rowAt, valueReader, widenRows, word } from './rows';
 import { exp2, fma, maxLanes, sumLanes, tanh } from './vector';
 
@@ -171,7 +171,17 @@ function part(
       sum = f32x4.add(sum, p);
     }
     l += sumLanes(sum);
-    combine(S, readBlock(valueReader(blocks), column, firstKey, endKey) + <usize>firstKey * strideV, strideV, O, keys, E);
+    const V = readBlock(valueReader(blocks), column, firstKey, endKey) + <usize>firstKey * strideV;
+    if (bitmap < 0 || allFinite(V, keys * E)) {
+      combine(S, V, strideV, O, keys, E);
+    } else {
+      // 0 times a value that is not finite is not 0: keys that are not seen stay away.
+      const bits = bitmaps + <usize>bitmap * job.BITMAP_BYTES + <usize>(firstKey * 8) + <usize>(row >> 3);
+      for (let k: i32 = 0; k < keys; k++) {
+        if ((<i32>load<u8>(bits + <usize>(k * 8)) & (1 << (row & 7))) == 0) continue;
+        combine(S + <usize>(k * 4), V + <usize>k * strideV, strideV, O, 1, E);
+      }
+    }
   }
 }
 

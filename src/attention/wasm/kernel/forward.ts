@@ -46,6 +46,46 @@ export function accumulate(V: usize, strideV: usize, S: usize, O: usize, count: 
   if (e < E) valueRemainder(E - e, V, strideV, S, O, count);
 }
 
+/** Whether all numbers are finite: x - x is 0 for these alone. */
+export function allFinite(from: usize, count: i32): bool {
+  const end = from + <usize>((count & ~3) * 4);
+  let sum = f32x4.splat(0);
+  for (; from < end; from += 16) {
+    const x = v128.load(from);
+    sum = f32x4.add(sum, f32x4.sub(x, x));
+  }
+  for (let i: i32 = 0; i < (count & 3); i++) {
+    const x = f32x4.splat(load<f32>(from + <usize>(i * 4)));
+    sum = f32x4.add(sum, f32x4.sub(x, x));
+  }
+  return v128.any_true(sum) == 0;
+}
+
+/**
+ * accumulate() for a partial block with values that are not finite: 0 times such a value is not 0, so that rows which do not see its key
+ * must not meet it. `bits` are those of the first key.
+ */
+function accumulateSeen(V: usize, strideV: usize, S: usize, O: usize, count: i32, E: i32, bits: usize, panel: i32): void {
+  for (let k: i32 = 0; k < count; k++) {
+    if (allFinite(V, E)) {
+      accumulate(V, strideV, S, O, 1, E);
+    } else {
+      for (let j: i32 = 0; j < P; j++) {
+        const query = panel * P + j;
+        if ((<i32>load<u8>(bits + <usize>(query >> 3)) & (1 << (query & 7))) == 0) continue;
+        const p = load<f32>(S + <usize>(j * 4));
+        for (let e: i32 = 0; e < E; e++) {
+          const o = O + <usize>((e * P + j) * 4);
+          store<f32>(o, load<f32>(o) + p * load<f32>(V + <usize>(e * 4)));
+        }
+      }
+    }
+    V += strideV;
+    S += <usize>(P * 4);
+    bits += 8;
+  }
+}
+
 /** Streams over the key blocks of one part of the mask. */
 function part(
   at: usize, blocks: usize, rows: usize, bitmaps: usize, ranges: usize, block: i32, batch: i32, head: i32, count: i32,
@@ -80,6 +120,7 @@ function part(
     }
     const K = readBlock(keyReader(blocks), column, firstKey, endKey);
     const V = readBlock(valueReader(blocks), column, firstKey, endKey);
+    const areFinite = bitmap < 0 || allFinite(V + <usize>firstKey * strideV, (endKey - firstKey) * E);
     let panel: i32 = 0;
     for (let q: i32 = 0; q < count; q += P) {
       if (bitmap >= 0) {
@@ -101,13 +142,14 @@ function part(
             load<i32>(at + job.FIRST_BATCH) + batch, parameters,
           );
         }
-        if (bitmap >= 0) {
-          maskTile(S, keys, bitmaps + <usize>bitmap * job.BITMAP_BYTES + <usize>(firstKey * 8), panel);
-        }
+        const bits = bitmaps + <usize>bitmap * job.BITMAP_BYTES + <usize>(firstKey * 8);
+        if (bitmap >= 0) maskTile(S, keys, bits, panel);
         const panelO = O + <usize>(q * E * 4);
         softmaxTile(S, keys, m + <usize>(q * 4), l + <usize>(q * 4), panelO, E);
         if (drops) dropTile(at, S, keys, blockKey + firstKey, dropped + <usize>(q * 4));
-        accumulate(V + <usize>firstKey * strideV, strideV, S, panelO, keys, E);
+        const seen = V + <usize>firstKey * strideV;
+        if (areFinite) accumulate(seen, strideV, S, panelO, keys, E);
+        else accumulateSeen(seen, strideV, S, panelO, keys, E, bits, panel);
       }
       panel += 1;
     }
@@ -203,10 +245,10 @@ function takeUp(
     const at4 = <usize>(i * 4);
     const r = i >= count ? -1 : order != 0 ? load<i32>(order + at4) : i;
     const natural: f32 = r < 0 ? -Infinity : load<f32>(lse + <usize>(r * 4));
-    const isFinite = abs(natural) < Infinity;
-    store<f32>(m + at4, isFinite ? <f32>(<f64>natural * 1.4426950408889634) : job.LOWEST);
+    const isNumber = abs(natural) < Infinity;
+    store<f32>(m + at4, isNumber ? <f32>(<f64>natural * 1.4426950408889634) : job.LOWEST);
     // A row that is not a number stays one.
-    store<f32>(l + at4, isFinite ? 1 : natural == -Infinity ? 0 : NaN);
+    store<f32>(l + at4, isNumber ? 1 : natural == -Infinity ? 0 : NaN);
   }
 }
 
