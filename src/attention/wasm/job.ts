@@ -50,8 +50,11 @@ export interface Job {
   /** A score modifier: the kernel's instance that is linked with it, and the address of its block of parameters. */
   readonly modifier?: { readonly instance: number; readonly parameters: number };
   readonly dropout?: Dropout;
-  /** Where the mask has some of the pairs: whether earlier jobs had others, and the blocks of queries in its own order. */
-  readonly pass?: { readonly isLater: boolean; readonly queryBlocks: number };
+  /**
+   * Where the mask has some of the pairs: whether earlier jobs had others, the blocks of queries in its own order, and the most key
+   * blocks that one of them sees.
+   */
+  readonly pass?: { readonly isLater: boolean; readonly queryBlocks: number; readonly mostKeyBlocks: number };
   /** Other queries (strides of q) with a mask of their own in the same softmax. */
   readonly second?: { readonly address: number; readonly mask: PlacedMask };
   /** A backward pass: its segments, or their sum. */
@@ -75,7 +78,7 @@ export interface Job {
 
 export const SEGMENT_WORDS = 11;
 
-export const JOB_WORDS = 81;
+export const JOB_WORDS = 82;
 export const NEXT_TASK_WORD = 0;
 export const CANCELLED_WORD = 2;
 const T = 64;
@@ -83,6 +86,9 @@ const T = 64;
 const COPIES_BYTES = 2 ** 19;
 /** Bounds of their number. The least holds what a window of four blocks to either side sees, whatever the width. */
 const [LEAST_SLOTS, MOST_SLOTS] = [10, 64];
+const MOST_BLOCKS_PER_TASK = 8;
+/** So that any usual number of threads finds work to the end. */
+const LEAST_TASKS = 64;
 /** As kernel/rows.ts numbers them. */
 const NUMBER_TYPES: readonly NumberType[] = ['f32', 'f16', 'bf16'];
 /** Widest panel of the builds. */
@@ -98,7 +104,14 @@ export function taskCount(job: Job): number {
   if (weights) return batch * heads * (Math.ceil(weights.end / T) - Math.floor(weights.start / T));
   if (backward?.step === 'segments') return backward.segmentCount;
   if (backward?.step === 'sum') return batch * keyValueHeads * Math.ceil(keys / T);
-  return batch * heads * queryBlocks(job);
+  return batch * heads * Math.ceil(queryBlocks(job) / blocksPerTask(job));
+}
+
+/** Neighbours come to the same worker where it keeps copies of the key blocks that they share; but tasks stay many. */
+function blocksPerTask(job: Job): number {
+  if (slotCount(job) === 0) return 1;
+  const blocks = job.batch * job.heads * queryBlocks(job);
+  return Math.min(MOST_BLOCKS_PER_TASK, Math.max(1, Math.floor(blocks / LEAST_TASKS)));
 }
 
 /** Without k and v, those of contiguous f32. */
@@ -111,7 +124,11 @@ function slotCount({ keys = Infinity, queryWidth, valueWidth, k, v, pass }: Shap
   // A pass may have keys in an order of its own.
   if (!pass && inPlace(k, queryWidth) && inPlace(v, valueWidth)) return 0;
   const fit = Math.floor(COPIES_BYTES / (4 * T * (queryWidth + valueWidth)));
-  return Math.max(1, Math.min(Math.max(fit, LEAST_SLOTS), MOST_SLOTS, Math.ceil(keys / T)));
+  // No more than are of use, so that they stay in the processor's nearest cache.
+  return Math.max(
+    1,
+    Math.min(Math.max(fit, LEAST_SLOTS), MOST_SLOTS, Math.ceil(keys / T), pass?.mostKeyBlocks ?? Infinity),
+  );
 }
 
 /** Bytes of all that kernel/rows.ts keeps. */
@@ -175,6 +192,7 @@ export function writeJob(words: Uint32Array, job: Job): void {
   words.set([typeWord(q.type), typeWord(k.type), typeWord(v.type), typeWord(output.type)], 58);
   serial = (serial + 1) | 0;
   words.set([serial, slotCount(job), blocksBytes(job)], 62);
+  words[81] = blocksPerTask(job);
 }
 
 function typeWord(type: NumberType = 'f32'): number {

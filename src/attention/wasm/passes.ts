@@ -43,7 +43,11 @@ export class PlacedMasks {
     return passes.map((blocks, i) => ({
       blocks,
       mask: this.#place(blocks),
-      pass: { isLater: i > 0, queryBlocks: Math.ceil(blocks.queries / BLOCK_SIDE) },
+      pass: {
+        isLater: i > 0,
+        queryBlocks: Math.ceil(blocks.queries / BLOCK_SIDE),
+        mostKeyBlocks: mostKeyBlocks(blocks),
+      },
     }));
   }
 
@@ -58,4 +62,12 @@ export class PlacedMasks {
     }
     return placed;
   }
+}
+
+function mostKeyBlocks({ rows }: Pass): number {
+  let most = 0;
+  for (const { rowStart } of rows) {
+    for (let i = 0; i + 1 < rowStart.length; i++) most = Math.max(most, rowStart[i + 1] - rowStart[i]);
+  }
+  return most;
 }

@@ -273,10 +273,10 @@ function queryBlock(
   const gradQ = rowAt(at, job.GRAD_Q, job.GRAD_Q_BATCH, batch, head, firstRow);
   const strideGradQ = word(at, job.GRAD_Q_ROW);
   if (order != 0 || continues) {
-    fromPanels(dQ, factors, stageQ, <usize>(D * 4), count, D);
+    fromPanels(dQ, factors, stageQ, <usize>(D * 4), 0, 0, count, D);
     scatterRows(stageQ, order, count, <usize>(D * 4), gradQ, strideGradQ, continues);
   } else {
-    writePanels(load<i32>(at + job.GRAD_Q_TYPE), dQ, factors, gradQ, strideGradQ, count, D, stageQ);
+    writePanels(load<i32>(at + job.GRAD_Q_TYPE), dQ, factors, gradQ, strideGradQ, 0, count, D, stageQ);
   }
 }
 

@@ -13,7 +13,7 @@
 import * as job from './job';
 import { T } from './job';
 import { dropTile, dropoutRows } from './dropout';
-import { fromPanels, readPanels, scatterRows, writePanels } from './layout';
+import { readPanels, writePanels } from './layout';
 import { modify } from './modifier';
 import { F32, keyReader, openBlocks, readBlock, rowAt, valueReader, word } from './rows';
 import { maskTile, softcapTile, softmaxTile } from './softmax';
@@ -228,12 +228,7 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
     if (r >= 0) f = finishRow(at, head, load<f32>(m + at4), load<f32>(l + at4), lse + <usize>(r * 4));
     store<f32>(factors + at4, f);
   }
-  if (order != 0) {
-    fromPanels(O, factors, stage, <usize>(E * 4), T, E);
-    scatterRows(stage, order, T, <usize>(E * 4), out, strideO, false);
-  } else {
-    writePanels(load<i32>(at + job.O_TYPE), O, factors, out, strideO, count, E, stage);
-  }
+  writePanels(load<i32>(at + job.O_TYPE), O, factors, out, strideO, order, count, E, stage);
 }
 
 /** The result of the passes before, as the state of the softmax: the maximum is lse, the sum 1. */

@@ -26,11 +26,17 @@ function runTask(at: usize, scratch: usize, task: i32): void {
   const isSum = kind == 2;
   const heads = isSum ? load<i32>(at + job.G) : load<i32>(at + job.H);
   const blocks = !isSum ? load<i32>(at + job.QUERY_BLOCKS) : (load<i32>(at + job.M) + T - 1) / T;
-  const block = task % blocks;
-  const head = (task / blocks) % heads;
-  const batch = task / (blocks * heads);
+  const each = isSum ? 1 : load<i32>(at + job.BLOCKS_PER_TASK);
+  const tasks = (blocks + each - 1) / each;
+  const first = (task % tasks) * each;
+  const head = (task / tasks) % heads;
+  const batch = task / (tasks * heads);
+  for (let block = first; block < min(first + each, blocks); block++) runBlock(at, scratch, kind, batch, head, block);
+}
+
+function runBlock(at: usize, scratch: usize, kind: i32, batch: i32, head: i32, block: i32): void {
   const changed = load<i32>(at + job.MODIFIER) != 0 || load<i32>(at + job.DROP_BELOW) != 0 || load<i32>(at + job.PASS) != 0;
-  if (isSum) sumSegments(at, scratch, batch, head, block);
+  if (kind == 2) sumSegments(at, scratch, batch, head, block);
   else if (kind == 4) roundBlock(at, batch, head, block);
   else if (min(T, load<i32>(at + job.N) - block * T) <= FEW_QUERIES && !changed) decodeBlock(at, scratch, batch, head, block);
   else forwardBlock(at, scratch, batch, head, block);

@@ -120,6 +120,8 @@ export const GRAD_K_TYPE: usize = 76 * 4;
 export const GRAD_V_BATCH: usize = 77 * 4;
 export const GRAD_V_ROW: usize = 79 * 4;
 export const GRAD_V_TYPE: usize = 80 * 4;
+/** Neighbouring blocks of queries that are one task of the forward pass. */
+export const BLOCKS_PER_TASK: usize = 81 * 4;
 
 /** T, the side of a block. */
 export const T: i32 = 64;
