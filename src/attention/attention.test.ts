@@ -141,7 +141,10 @@ describe.each(builds)('attention on the wasm build %s', (build) => {
       which: fc.constantFrom('q' as const, 'k' as const, 'v' as const),
       value: fc.constantFrom(Number.NaN, Infinity, -Infinity),
       place: fc.nat(),
-      pattern: fc.oneof(leaf, fc.tuple(leaf, leaf).map((of) => union(...of))),
+      pattern: fc.oneof(
+        leaf,
+        fc.tuple(leaf, leaf).map((of) => union(...of)),
+      ),
     });
     await fc.assert(
       fc.asyncProperty(problem, async ({ queries, keys, width, which, value, place, pattern }) => {
