@@ -24,6 +24,7 @@ export { type SgdOptions, sgd } from './optimizer/sgd.ts';
 export type { TrainOptions, TrainResult } from './options.ts';
 export { type MemoryFolder, memoryFolder } from './save/memory-folder.ts';
 export { saveFolder } from './save/open.ts';
+export { savedWeights } from './save/save.ts';
 export type { FileDigest, LogFile, SaveFolder, SaveWriter } from './save/save-folder.ts';
 export { learningRateAt, type Schedule } from './schedule.ts';
 export * from './tasks/index.ts';

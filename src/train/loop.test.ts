@@ -8,6 +8,7 @@ import {
   muon,
   type OptimizerKind,
   parseLog,
+  savedWeights,
   sgd,
   type Trainable,
   type TrainEvent,
@@ -220,6 +221,22 @@ describe('train', () => {
       for (const save of folder.files.values()) save.delete('manifest.json');
       await expect(train(optionsOf(20, { folder, resume: true }))).rejects.toThrow('no save in it is whole');
     }
+  });
+
+  it('gives the saved weights and their average, and saves files beside them', async () => {
+    const folder = memoryFolder('run');
+    await expect(savedWeights(folder)).rejects.toThrow('run: there is no save in it');
+    const options = optionsOf(5, { folder, files: { 'config.json': Uint8Array.of(123, 125) } });
+    await train(options);
+    expect([...(folder.files.get('step-00000005')?.get('config.json') ?? [])]).toEqual([123, 125]);
+    const weights = await savedWeights(folder);
+    expect([...weights.keys()]).toEqual(['table.weight', 'bias']);
+    for (const { name, data } of options.trainable.parameters) expect(weights.get(name)).toEqual(data);
+    await expect(savedWeights(folder, { average: true })).rejects.toThrow('has no average of the weights');
+    const averaged = memoryFolder();
+    await train(optionsOf(5, { folder: averaged, average: 0 }));
+    // A decay of 0 forgets all but the last weights.
+    expect(await savedWeights(averaged, { average: true })).toEqual(weights);
   });
 
   it('keeps the last saves', async () => {

@@ -33,6 +33,8 @@ export interface TrainOptions {
   readonly keep?: number;
   /** Goes on from the folder's last whole save; begins where it has none. Default false: a folder with saves is refused. */
   readonly resume?: boolean;
+  /** Small files that every save has beside the weights, by name, such as config.json and tokenizer.json. */
+  readonly files?: Readonly<Record<string, Uint8Array>>;
   /** What else the training depends on, such as the model's configuration: saved, and compared when it is resumed. */
   readonly about?: { readonly [name: string]: JsonValue | undefined };
   /** Stops it: it is saved as it is after the last whole step, and train() rejects with the signal's reason. */

@@ -60,7 +60,7 @@ export class TrainingRun {
    * @throws TrainingError where a weight is not finite: such a state is not worth the place of an earlier one.
    */
   async save(): Promise<void> {
-    const { folder, trainable, keep = 2, onProgress } = this.#options;
+    const { folder, trainable, keep = 2, files = {}, onProgress } = this.#options;
     if (folder === undefined || this.saved === this.step) return;
     const [first] = nonFinite(trainable.parameters.map(({ data }) => data));
     if (first !== undefined) {
@@ -79,7 +79,7 @@ export class TrainingRun {
       settings: settingsOf(this.#options),
     };
     const tensors = { parameters: trainable.parameters, optimizer: this.optimizer, average: this.average };
-    const name = await writeSave(folder, tensors, state, keep);
+    const name = await writeSave(folder, tensors, state, { keep, files });
     this.saved = this.step;
     onProgress?.({ kind: 'save', step: this.step, name });
   }

@@ -1,9 +1,12 @@
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { writeSafetensors } from '../../checkpoint/index.ts';
+import { gptAsLlama } from '../../model/gpt-llama.ts';
+import { createGpt } from '../../model/index.ts';
 import { runCommandLine } from '../program.ts';
 
 describe('farfield train', () => {
@@ -40,7 +43,7 @@ describe('farfield train', () => {
   };
   const weights = (run: string, step: string) => readFileSync(join(folder, run, step, 'model.safetensors'));
 
-  it('learns, and goes on from a part to the same bits', async () => {
+  it('learns, and goes on from a part to the same bits, whatever the threads', async () => {
     const whole = write({ ...config, folder: 'whole' }, 'whole.json');
     const { code, stdout } = await farfield(whole, '--json');
     expect(code).toBe(0);
@@ -54,14 +57,14 @@ describe('farfield train', () => {
     expect(readFileSync(join(folder, 'whole', 'loss.svg'), 'utf8')).toContain('loss in nats');
 
     const parts = write(config);
-    expect(await farfield(parts, '--steps', '13')).toMatchObject({
+    expect(await farfield(parts, '--steps', '13', '--threads', '1')).toMatchObject({
       code: 0,
       stderr: expect.stringMatching(/13 steps to do/),
     });
     const refused = await farfield(parts);
     expect(refused).toMatchObject({ code: 1, stdout: '' });
     expect(refused.stderr).toContain('has a training in it (step-00000013): resume it, or choose another folder');
-    const resumed = await farfield(parts, '--resume');
+    const resumed = await farfield(parts, '--resume', '--threads', '3');
     expect(resumed.code).toBe(0);
     expect(resumed.stderr).toContain('going on from step-00000013');
     expect(resumed.stderr).toContain('settings that are not those of the save: steps\n');
@@ -78,6 +81,9 @@ describe('farfield train', () => {
     ['heads (3) must divide hiddenSize (16)', { ...config, model: { ...config.model, heads: 3 } }],
     ['optimizer.kind is "adam"; it must have a kind: one of adamw', { ...config, optimizer: { kind: 'adam' } }],
     ['optimizer.beta1 is not a field', { ...config, optimizer: { kind: 'sgd', beta1: 1 } }],
+    ['data.kind is "bytes"; a checkpoint reads', { ...config, model: { kind: 'checkpoint', path: 'x', context: 8 } }],
+    ['data.tokenizer is missing', { ...config, data: { ...config.data, kind: 'text' } }],
+    ['model.kind is "bert"; it must have a kind: gpt or checkpoint', { ...config, model: { kind: 'bert' } }],
     ['adamw: beta1 is 1', { ...config, optimizer: { kind: 'adamw', beta1: 1 } }],
     ['absent: there is no such file or folder', { ...config, data: { ...config.data, files: ['absent'] } }],
     ['nothing is held out', { ...config, data: { ...config.data, heldOut: 0 }, evaluateEvery: 5 }],
@@ -96,6 +102,55 @@ describe('farfield train', () => {
 
   it('says which file is missing', async () => {
     expect((await farfield(join(folder, 'no.json'))).stderr).toContain('there is no such file');
+  });
+
+  it('trains a checkpoint on text with its tokenizer, into saves that open as checkpoints', async () => {
+    const sizes = { vocabularySize: 9, hiddenSize: 16, layers: 2, heads: 2, context: 128 };
+    const gpt = { ...sizes, activation: 'swiglu', normalization: 'rms' } as const;
+    await using model = await createGpt(gpt, { seed: 4 });
+    const llama = gptAsLlama(gpt, model.parameters);
+    const start = join(folder, 'start');
+    mkdirSync(start);
+    const tensors = [...llama.tensors].map(([name, tensor]) => ({ name, ...tensor }));
+    writeFileSync(join(start, 'model.safetensors'), Buffer.concat([...writeSafetensors(tensors)]));
+    const tokenizer = {
+      pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, use_regex: true },
+      model: { type: 'BPE', vocab: Object.fromEntries([...'abcdefgh'].map((letter, id) => [letter, id])), merges: [] },
+      decoder: { type: 'ByteLevel' },
+      added_tokens: [{ id: 8, content: '<end>', special: true }],
+    };
+    const json = { config: llama.config, tokenizer, tokenizer_config: { eos_token: '<end>' } };
+    for (const [name, value] of Object.entries(json)) writeFileSync(join(start, `${name}.json`), JSON.stringify(value));
+
+    const path = write({
+      ...config,
+      model: { kind: 'checkpoint', path: 'start', context: 64, pattern: 'sinks:2+window:16' },
+      data: { ...config.data, kind: 'text' },
+    });
+    expect(await farfield(path, '--steps', '20')).toMatchObject({ code: 0 });
+    const { code, stdout } = await farfield(path, '--resume', '--json');
+    expect(code).toBe(0);
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({ step: 40, resumed: 'step-00000020' });
+
+    const perplexityOf = async (checkpoint: string): Promise<number> => {
+      const args = [
+        'perplexity',
+        '--model',
+        checkpoint,
+        '--text',
+        join(folder, 'text.txt'),
+        '--length',
+        '100',
+        '--json',
+      ];
+      let stdout = '';
+      const streams = { stdout: { write: (text: string) => (stdout += text) }, stderr: { write: () => true } };
+      expect(await runCommandLine([...args, '--pattern', 'sinks:2+window:16'], streams)).toBe(0);
+      return JSON.parse(stdout).perplexity;
+    };
+    expect(await perplexityOf(start)).toBeGreaterThan(7);
+    expect(await perplexityOf(join(folder, 'run', result.save))).toBeLessThan(3);
   });
 
   it.skipIf(process.platform === 'win32')('saves at Ctrl-C, says so, and exits with 130', async () => {

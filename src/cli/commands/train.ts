@@ -1,14 +1,12 @@
 import { availableParallelism } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createDevice } from '../../attention/index.ts';
 import { FarfieldError } from '../../errors.ts';
 import { createNodeBackend } from '../../graph/index.ts';
 import {
   buildTraining,
   drawLossCurve,
-  listFiles,
   parseLog,
-  parseTrainConfig,
   type SaveFolder,
   saveFolder,
   type TrainConfig,
@@ -20,7 +18,7 @@ import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../format.ts';
 import { writeOutputFile } from '../output-file.ts';
-import { readText } from './model-options.ts';
+import { filesBeside, listData, openTokenizer, readTrainConfig } from './train-files.ts';
 
 interface Options {
   readonly config: string;
@@ -56,30 +54,28 @@ export const registerTrain: Register = (program, start) => {
 async function trainFromConfig(options: Options, context: CommandContext): Promise<void> {
   const { signal } = context;
   const { threads = availableParallelism(), resume = false } = options;
-  const config = await readConfig(options);
-  const base = dirname(resolve(options.config));
-  const { include, exclude } = config.data;
-  const files = await listFiles(
-    config.data.files.map((path) => resolve(base, path)),
-    { ...(include === undefined ? {} : { include }), ...(exclude === undefined ? {} : { exclude }), signal },
-  );
+  const config = await readTrainConfig(options.config, options.steps);
+  const files = await listData(config, signal);
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   await using device = await createDevice({ threads });
   const backend = await createNodeBackend({ threads });
+  const tokenizer = await openTokenizer(config);
   const reading = context.progress({ label: 'reading the data', unit: 'bytes', total: bytes });
   await using training = await buildTraining(config, files, {
     device,
     backend,
     signal,
+    ...(tokenizer === undefined ? {} : { tokenizer }),
     onData: (done) => reading.update(done),
   });
   reading[Symbol.dispose]();
-  const path = resolve(base, config.folder);
+  const path = config.folder;
   const folder = await saveFolder(path);
   const report = new Report(context, config, options.config, path);
   try {
     const result = await train({
       ...training.options,
+      files: await filesBeside(config),
       folder,
       resume,
       signal,
@@ -92,27 +88,11 @@ async function trainFromConfig(options: Options, context: CommandContext): Promi
     report.end();
     // Where Ctrl-C ends it the frame says only that; a save that failed then must be heard too.
     if (signal.aborted && error !== signal.reason && error instanceof FarfieldError) context.note(error.message);
-    if (signal.aborted) await drawCurve(folder, path);
+    if (signal.aborted) {
+      await drawCurve(folder, path);
+      report.stopped();
+    }
     throw error;
-  }
-}
-
-async function readConfig({ config: path, steps }: Options): Promise<TrainConfig> {
-  const text = await readText(path, 'train');
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new FarfieldError(`train ${path}: is not JSON: ${cause instanceof Error ? cause.message : cause}`, { cause });
-  }
-  try {
-    const config = parseTrainConfig(value);
-    // The schedule is that of the file, so that a first few steps are those of the whole training.
-    const schedule = { steps: config.steps, ...config.schedule };
-    return { ...config, schedule, ...(steps === undefined ? {} : { steps }) };
-  } catch (error) {
-    if (!(error instanceof FarfieldError)) throw error;
-    throw new FarfieldError(`train ${path}: ${error.message}`, { cause: error });
   }
 }
 
@@ -133,6 +113,7 @@ class Report {
   readonly #path: string;
   #line: ReturnType<CommandContext['progress']> | undefined;
   #label = 'training';
+  #saved: number | undefined;
 
   constructor(context: CommandContext, config: TrainConfig, file: string, path: string) {
     this.#context = context;
@@ -142,10 +123,11 @@ class Report {
   }
 
   tell(event: TrainEvent): void {
-    const { note, signal } = this.#context;
+    const { note } = this.#context;
     switch (event.kind) {
       case 'start':
         note(`${formatCount(event.weights)} weights, ${formatCount(event.steps - event.step)} steps to do`);
+        if (event.resumed !== undefined) this.#saved = event.step;
         if (event.resumed !== undefined) note(`going on from ${event.resumed} in ${this.#path}`);
         for (const damage of event.damaged ?? []) note(`a save that is not whole was passed over: ${damage}`);
         if (event.changed !== undefined) note(`settings that are not those of the save: ${event.changed.join(', ')}`);
@@ -165,13 +147,18 @@ class Report {
         note(`step ${event.step}: validation ${nats(event.loss)}${average(event.averageLoss)}`);
         break;
       case 'save':
-        if (!signal.aborted) break;
-        note(`saved after step ${event.step}; go on with: farfield train ${this.#file} --resume`);
+        this.#saved = event.step;
     }
   }
 
   end(): void {
     this.#line?.[Symbol.dispose]();
+  }
+
+  /** What a person who stopped it wants to know. */
+  stopped(): void {
+    if (this.#saved === undefined) return;
+    this.#context.note(`saved after step ${this.#saved}; go on with: farfield train ${this.#file} --resume`);
   }
 
   #update(step: number): void {

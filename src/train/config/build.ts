@@ -1,11 +1,14 @@
 /** What a configuration describes: the model, the batches and the optimizer. */
 import { ArgumentError } from '../../errors.ts';
-import { createGpt, type RowModel, type RowModelOptions } from '../../model/index.ts';
+import { createGpt, loadTrainable, type RowModel, type RowModelOptions } from '../../model/index.ts';
+import type { Tokenizer } from '../../text/index.ts';
 import { openByteSet } from '../data/byte-set.ts';
+import type { IndexOptions } from '../data/file-index.ts';
 import type { DataFile } from '../data/files.ts';
 import type { BatchSource } from '../data/source.ts';
 import { textBatches } from '../data/text-batches.ts';
 import type { TokenSet } from '../data/token-set.ts';
+import { openTokenizedSet } from '../data/tokenized-set.ts';
 import { adafactor } from '../optimizer/adafactor.ts';
 import { adamw } from '../optimizer/adamw.ts';
 import { lion } from '../optimizer/lion.ts';
@@ -16,6 +19,8 @@ import type { TrainOptions } from '../options.ts';
 import type { OptimizerChoice, TrainConfig } from './config.ts';
 
 export interface BuildOptions extends RowModelOptions {
+  /** For data of the kind text. */
+  readonly tokenizer?: Tokenizer;
   /** While the data is read through for the first time, with bytes done and in all. */
   readonly onData?: (done: number, total: number) => void;
 }
@@ -34,34 +39,51 @@ export interface BuiltTraining extends AsyncDisposable {
 export async function buildTraining(
   config: TrainConfig,
   files: readonly DataFile[],
-  { onData, ...options }: BuildOptions = {},
+  { onData, tokenizer, ...options }: BuildOptions = {},
 ): Promise<BuiltTraining> {
   // What is quick to refuse comes before the data is read through.
   const optimizer = optimizerOf(config.optimizer);
   const { separator } = config.data;
-  const set = await openByteSet(files, {
+  const reading = {
     ...(separator === undefined ? {} : { documents: { separator } }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     ...(onData === undefined ? {} : { onProgress: onData }),
-  });
+  };
+  const set = await openSet(config, files, tokenizer, reading);
   let model: RowModel | undefined;
   try {
     const source = batchesOf(config, set);
-    const { kind: _, ...gpt } = config.model;
-    model = await createGpt(
-      { ...gpt, vocabularySize: set.vocabularySize },
-      {
-        ...options,
-        seed: config.seed,
-        ...(config.checkpoint === undefined ? {} : { checkpoint: config.checkpoint }),
-      },
-    );
+    model = await createModel(config, set.vocabularySize, options);
     return describeTraining(config, set, source, optimizer, model);
   } catch (error) {
     await model?.[Symbol.asyncDispose]();
     await set.close();
     throw error;
   }
+}
+
+async function openSet(
+  { data }: TrainConfig,
+  files: readonly DataFile[],
+  tokenizer: Tokenizer | undefined,
+  options: IndexOptions,
+): Promise<TokenSet> {
+  if (data.kind === 'bytes') return openByteSet(files, options);
+  if (tokenizer === undefined) throw new ArgumentError('buildTraining: data of the kind text needs a tokenizer');
+  return openTokenizedSet(files, tokenizer, options);
+}
+
+async function createModel(
+  { model, seed, checkpoint }: TrainConfig,
+  vocabularySize: number,
+  options: RowModelOptions,
+): Promise<RowModel> {
+  const all = { ...options, ...(checkpoint === undefined ? {} : { checkpoint }) };
+  if (model.kind === 'checkpoint') {
+    return loadTrainable(model.path, { ...all, ...(model.pattern === undefined ? {} : { pattern: model.pattern }) });
+  }
+  const { kind: _, ...gpt } = model;
+  return createGpt({ ...gpt, vocabularySize }, { ...all, seed });
 }
 
 function describeTraining(

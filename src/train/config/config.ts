@@ -23,8 +23,8 @@ const pattern = v.pipe(
   v.transform((value): Pattern => (typeof value === 'string' ? parsePattern(value) : parsePatternJson(value))),
 );
 
-const model = v.strictObject({
-  kind: oneOf('gpt'),
+const gpt = v.strictObject({
+  kind: v.literal('gpt'),
   hiddenSize: integer(1),
   layers: integer(1),
   heads: integer(1),
@@ -39,8 +39,19 @@ const model = v.strictObject({
   normEpsilon: v.exactOptional(number),
 });
 
+/** A Llama as its users download it, to be trained further. */
+const checkpoint = v.strictObject({
+  kind: v.literal('checkpoint'),
+  path: text,
+  context: integer(1),
+  pattern: v.exactOptional(pattern),
+});
+
+const model = v.variant('kind', [gpt, checkpoint], 'it must have a kind: gpt or checkpoint');
+
 const data = v.strictObject({
-  kind: oneOf('bytes'),
+  kind: oneOf('bytes', 'text'),
+  tokenizer: v.exactOptional(text),
   files: v.pipe(texts, v.minLength(1, 'it must name at least one file or folder')),
   include: v.exactOptional(texts),
   exclude: v.exactOptional(texts),
@@ -134,8 +145,6 @@ const schema = v.strictObject({
 
 /** See docs/training.md for each field. Paths are relative to the file that it was read from. */
 export type TrainConfig = v.InferOutput<typeof schema>;
-export type ModelChoice = TrainConfig['model'];
-export type DataChoice = TrainConfig['data'];
 export type OptimizerChoice = TrainConfig['optimizer'];
 
 /**
@@ -147,11 +156,30 @@ export function parseTrainConfig(value: unknown): TrainConfig {
     throw new ArgumentError('configuration: it must be a JSON object');
   }
   const result = v.safeParse(schema, value, { abortEarly: true });
-  if (result.success) return result.output;
+  if (result.success) return checkTogether(result.output);
   const [issue] = result.issues;
   const place = v.getDotPath(issue);
   if (issue.type === 'strict_object') {
     throw new ArgumentError(`configuration: ${place} ${issue.expected === 'never' ? 'is not a field' : 'is missing'}`);
   }
   throw new ArgumentError(`configuration: ${place} is ${JSON.stringify(issue.input)}; ${issue.message}`);
+}
+
+/** What no field shows by itself. */
+function checkTogether(config: TrainConfig): TrainConfig {
+  const { model, data } = config;
+  if (model.kind === 'checkpoint' && data.kind === 'bytes') {
+    throw new ArgumentError(
+      'configuration: data.kind is "bytes"; a checkpoint reads the tokens of its tokenizer: "text"',
+    );
+  }
+  if (model.kind === 'gpt' && data.kind === 'text' && data.tokenizer === undefined) {
+    throw new ArgumentError(
+      'configuration: data.tokenizer is missing: the folder of the tokenizer.json to read text with',
+    );
+  }
+  if (data.kind === 'bytes' && data.tokenizer !== undefined) {
+    throw new ArgumentError('configuration: data.tokenizer is given, but data.kind is "bytes", which needs none');
+  }
+  return config;
 }

@@ -34,14 +34,14 @@ export async function savedSteps(folder: SaveFolder): Promise<number[]> {
 }
 
 /**
- * Writes a save of everything, and then removes all but the last `keep`. Where it fails, the earlier saves are as they were.
+ * Writes a save of everything, with `files` beside it, and then removes all but the last `keep`. Where it fails, the earlier saves are as they were.
  * @throws CheckpointError where the folder cannot be written.
  */
 export async function writeSave(
   folder: SaveFolder,
   { parameters, optimizer, average }: TrainingTensors,
   state: TrainingState,
-  keep: number,
+  { keep, files }: { readonly keep: number; readonly files: Readonly<Record<string, Uint8Array>> },
 ): Promise<string> {
   const name = saveName(state.step);
   const writer = await folder.begin(name);
@@ -51,6 +51,7 @@ export async function writeSave(
       ...(average === undefined ? [] : [[AVERAGE, writeSafetensors(average.tensors)] as const]),
       [OPTIMIZER, writeSafetensors(optimizer.state)],
       [STATE, [new TextEncoder().encode(stateToJson(state))]],
+      ...Object.entries(files).map(([file, bytes]) => [file, [bytes]] as const),
     ]);
     await folder.log.sync();
     await writer.commit();
@@ -60,6 +61,30 @@ export async function writeSave(
   }
   for (const step of (await savedSteps(folder)).slice(keep)) await folder.remove(saveName(step));
   return name;
+}
+
+/**
+ * The weights of the last whole save by their names, or their average. createGpt() and others take them to begin with.
+ * @throws TrainingError where there is no save that is whole, or it has no average.
+ */
+export async function savedWeights(
+  folder: SaveFolder,
+  { average = false }: { readonly average?: boolean } = {},
+): Promise<Map<string, Float32Array>> {
+  const found = await findSave(folder);
+  if (found === undefined) throw new TrainingError(`${folder.name}: there is no save in it`);
+  if (average && !found.state.average) {
+    throw new TrainingError(`${folder.name}/${found.name} has no average of the weights: it was trained without`);
+  }
+  const source = await folder.open(found.name, average ? AVERAGE : WEIGHTS);
+  try {
+    const checkpoint = await openSafetensors(source);
+    const weights = new Map<string, Float32Array>();
+    for (const name of checkpoint.names()) weights.set(name, await readFloat32(checkpoint, name));
+    return weights;
+  } finally {
+    await source.close?.();
+  }
 }
 
 export interface FoundSave {

@@ -1,0 +1,74 @@
+/** The files that `farfield train` reads: the configuration, the data, the tokenizer. */
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { openCheckpoint } from '../../checkpoint/node.ts';
+import { FarfieldError } from '../../errors.ts';
+import { type Tokenizer, tokenizerFromGguf } from '../../text/index.ts';
+import { loadTokenizer } from '../../text/node.ts';
+import { type DataFile, listFiles, parseTrainConfig, type TrainConfig } from '../../train/index.ts';
+import { readText } from './model-options.ts';
+
+/** Copied beside the weights of a checkpoint, so that a save can be opened as one. */
+const BESIDE = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'];
+
+/** The configuration with its paths, which are relative to the file, made absolute. `steps` takes the place of its own. */
+export async function readTrainConfig(path: string, steps?: number): Promise<TrainConfig> {
+  const text = await readText(path, 'train');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new FarfieldError(`train ${path}: is not JSON: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+  try {
+    const config = parseTrainConfig(value);
+    const base = dirname(resolve(path));
+    const { model, data } = config;
+    return {
+      ...config,
+      model: model.kind === 'checkpoint' ? { ...model, path: resolve(base, model.path) } : model,
+      data: {
+        ...data,
+        files: data.files.map((file) => resolve(base, file)),
+        ...(data.tokenizer === undefined ? {} : { tokenizer: resolve(base, data.tokenizer) }),
+      },
+      folder: resolve(base, config.folder),
+      // The schedule is that of the file, so that a first few steps are those of the whole training.
+      schedule: { steps: config.steps, ...config.schedule },
+      ...(steps === undefined ? {} : { steps }),
+    };
+  } catch (error) {
+    if (!(error instanceof FarfieldError)) throw error;
+    throw new FarfieldError(`train ${path}: ${error.message}`, { cause: error });
+  }
+}
+
+export function listData({ data: { files, include, exclude } }: TrainConfig, signal: AbortSignal): Promise<DataFile[]> {
+  return listFiles(files, {
+    ...(include === undefined ? {} : { include }),
+    ...(exclude === undefined ? {} : { exclude }),
+    signal,
+  });
+}
+
+/** The tokenizer of text: the one that is named, or the checkpoint's own. */
+export async function openTokenizer({ model, data }: TrainConfig): Promise<Tokenizer | undefined> {
+  if (data.kind === 'bytes') return undefined;
+  if (data.tokenizer !== undefined) return loadTokenizer(data.tokenizer);
+  if (model.kind !== 'checkpoint') return undefined;
+  const { checkpoint, folder, metadata } = await openCheckpoint(model.path);
+  await checkpoint.close();
+  return metadata === undefined ? loadTokenizer(folder) : tokenizerFromGguf(metadata, model.path);
+}
+
+/** What a checkpoint in Hugging Face's form has beside its weights. Its saves have the same, and open as it does. */
+export async function filesBeside({ model }: TrainConfig): Promise<Record<string, Uint8Array>> {
+  if (model.kind !== 'checkpoint') return {};
+  const folder = (await stat(model.path)).isDirectory() ? model.path : dirname(model.path);
+  const files: Record<string, Uint8Array> = {};
+  for (const name of BESIDE) {
+    const bytes = await readFile(join(folder, name)).catch(() => undefined);
+    if (bytes !== undefined) files[name] = bytes;
+  }
+  return files;
+}
