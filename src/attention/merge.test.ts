@@ -6,6 +6,7 @@ import { createDevice } from './attention.ts';
 import { mergeAttention } from './merge.ts';
 import { referenceAttention } from './reference.ts';
 import { referenceGradients } from './reference-gradients.ts';
+import { fromStorage, toStorage } from './storage.ts';
 import type { AttentionOptions, AttentionResult, GradientOptions, Tensor } from './types.ts';
 import type { WasmDevice } from './wasm/device.ts';
 
@@ -152,6 +153,20 @@ describe('mergeAttention', () => {
     const badValue = mergeAttention([row(1, NaN, 1), row(1, 2, 3)]);
     expect([...badValue.output.data]).toEqual([NaN, 2]);
     expect(badValue.lse[0]).toBeCloseTo(1 + Math.log(2), 6);
+  });
+
+  it.each(['f16', 'bf16'] as const)('takes parts in %s', (type) => {
+    const parts = [1, 2, 3].map((seed) => ({ output: tensor([2, 3, 5, 4], seed), lse: numbers(30, seed + 9) }));
+    const stored = parts.map(({ output, lse }) => ({
+      output: { ...output, data: toStorage(output.data, type), type },
+      lse,
+    }));
+    const widened = stored.map(({ output, lse }) => ({
+      output: { data: fromStorage(output.data, type), shape: output.shape },
+      lse,
+    }));
+    expect(mergeAttention(stored)).toEqual(mergeAttention(widened));
+    expect(mergeAttention(stored)).not.toEqual(mergeAttention(parts));
   });
 
   it('has the gradients that its comment says', async () => {

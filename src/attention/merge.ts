@@ -1,6 +1,7 @@
 import { ArgumentError } from '../errors.ts';
 import { sizes, strides } from './problem.ts';
-import type { AttentionResult } from './types.ts';
+import { numbersOf } from './storage.ts';
+import type { AttentionResult, NumberArray } from './types.ts';
 
 /**
  * What attention() gives over all keys, from what it gave over parts of them: `parts` are the results of the same queries over
@@ -10,7 +11,7 @@ import type { AttentionResult } from './types.ts';
  *
  * (FlashAttention-2, Dao 2023, section 2.3.1, where the parts are blocks; Ring Attention, Liu et al. 2023, where they are devices).
  * Computed in float64 and rounded once; the order of the parts changes the last bits at most. Each output [B, H, N, E] in a layout
- * of its own, each lse [B, H, N]; the result has the layout of the first. A part in which a row sees no key (lse = -Infinity) does
+ * and type of its own, each lse [B, H, N]; the result is f32 in the layout of the first. A part in which a row sees no key (lse = -Infinity) does
  * not count in that row, whatever its output; a row without any key gives zeros and -Infinity. NaN stays NaN.
  * Give sinkLogits to one of the parts only: each part's lse counts its sinks.
  *
@@ -20,7 +21,7 @@ import type { AttentionResult } from './types.ts';
  * gradOutput_i = p_i gradOutput, gradLse_i = p_i (gradLse + gradOutput . (output_i - output)).
  * @throws ArgumentError where there is no part, or shapes disagree.
  */
-export function mergeAttention(parts: readonly AttentionResult[]): AttentionResult {
+export function mergeAttention(parts: readonly AttentionResult<NumberArray>[]): AttentionResult {
   const [first] = parts;
   if (first === undefined) throw new ArgumentError('mergeAttention: there are no parts; give at least one');
   const [batch, heads, rows, width] = sizes(first.output);
@@ -29,7 +30,11 @@ export function mergeAttention(parts: readonly AttentionResult[]): AttentionResu
   const output = { data, shape: first.output.shape, layout: first.output.layout ?? 'BHND' };
   const lse = new Float32Array(first.lse.length);
   const at = strides(output);
-  const inputs = parts.map((part) => ({ lse: part.lse, data: part.output.data, at: strides(part.output) }));
+  const inputs = parts.map((part, i) => ({
+    lse: part.lse,
+    data: numbersOf(`the output of part ${i}`, part.output),
+    at: strides(part.output),
+  }));
   const sum = new Float64Array(width);
   for (let b = 0, row = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
@@ -55,7 +60,7 @@ export function mergeAttention(parts: readonly AttentionResult[]): AttentionResu
   return { output, lse };
 }
 
-function checkPart(index: number, { output, lse }: AttentionResult, wanted: readonly number[]): void {
+function checkPart(index: number, { output, lse }: AttentionResult<NumberArray>, wanted: readonly number[]): void {
   const [batch, heads, rows] = wanted;
   if (sizes(output).join() !== wanted.join())
     throw new ArgumentError(

@@ -8,6 +8,7 @@ import { createDevice } from './attention.ts';
 import { referenceWeights } from './reference-weights.ts';
 import { additiveBias, alibi, alibiSlopes, relativePositions } from './score/index.ts';
 import type { WeightsOptions } from './sparse-weights.ts';
+import { fromStorage, toStorage } from './storage.ts';
 import type { AttentionOptions, Tensor } from './types.ts';
 import { candidateBuilds } from './wasm/choose-build.ts';
 import type { WasmDevice } from './wasm/device.ts';
@@ -153,6 +154,15 @@ describe.each(builds)('attentionWeights on the wasm build %s', (build) => {
     expect(same.heads[1][2].rowStart).toBe(same.heads[0][0].rowStart);
     expect(same.heads[1][2].values).not.toBe(same.heads[0][0].values);
     expect(same.heads[1][1].columns).not.toBe(same.heads[0][0].columns);
+  });
+
+  it.each(['f16', 'bf16'] as const)('of %s are those of the same numbers in f32', async (type) => {
+    const { q, k } = plain;
+    const stored = (tensor: Tensor) => ({ ...tensor, data: toStorage(tensor.data, type), type });
+    const widened = (tensor: Tensor) => ({ ...tensor, data: fromStorage(toStorage(tensor.data, type), type) });
+    const pattern = window(30);
+    const got = await device.attentionWeights({ q: stored(q), k: stored(k), pattern });
+    expect(got).toEqual(await device.attentionWeights({ q: widened(q), k: widened(k), pattern }));
   });
 
   it('leave rows without a key empty, and give a lone sink all of a row', async () => {
