@@ -1,12 +1,10 @@
 /** A decoder that reads token streams of any length. */
 import type { WasmDevice } from '../attention/index.ts';
-import { DeviceError } from '../errors.ts';
+import { DeviceError, ModelError } from '../errors.ts';
 import { dense, type Pattern } from '../pattern/index.ts';
 import type { Tokenizer } from '../text/index.ts';
 import { decoderPattern, type Positions, resolvePositions } from './decoder-pattern.ts';
-import { llamaPattern } from './llama.ts';
-import type { LlamaConfig } from './llama-config.ts';
-import type { LlamaEngine } from './llama-engine.ts';
+import type { DecoderSizes, LanguageEngine } from './language-engine.ts';
 import { checkStreamMemory, type Machine } from './memory.ts';
 import { DEFAULT_CHUNK, TokenStream } from './token-stream.ts';
 
@@ -22,9 +20,9 @@ export interface StreamOptions {
 }
 
 export interface LanguageModelParts {
-  readonly config: LlamaConfig;
+  readonly config: DecoderSizes;
   readonly tokenizer: Tokenizer;
-  readonly engine: LlamaEngine;
+  readonly engine: LanguageEngine;
   readonly device: WasmDevice;
   /** Bytes of the weights in memory. */
   readonly weightBytes: number;
@@ -35,7 +33,7 @@ export interface LanguageModelParts {
 
 /** Weights, tokenizer and the sessions that run them. Ends with dispose(). Several streams can be open; they take turns. */
 export class LanguageModel implements AsyncDisposable {
-  readonly config: LlamaConfig;
+  readonly config: DecoderSizes;
   readonly tokenizer: Tokenizer;
   readonly #parts: LanguageModelParts;
   readonly #streams = new Set<TokenStream>();
@@ -62,14 +60,18 @@ export class LanguageModel implements AsyncDisposable {
     if (this.#disposed) throw new DeviceError('stream: the model was disposed');
     const { config, engine, device, machine, weightBytes } = this.#parts;
     const { pattern = dense(), positions = 'auto', length = config.context, chunk = DEFAULT_CHUNK } = options;
-    const resolved = resolvePositions({ pattern, positions, length, context: config.context });
-    const layer = decoderPattern(llamaPattern(config), pattern, resolved.positions);
-    checkStreamMemory({ config, layer, length, chunk, floatsPerRow: engine.floatsPerRow, weightBytes, machine });
+    if (positions === 'cached' && !engine.hasCachedPositions) {
+      throw new ModelError('positions "cached" is not implemented for this architecture; use "given"');
+    }
+    const own = engine.hasCachedPositions ? positions : 'given';
+    const resolved = resolvePositions({ pattern, positions: own, length, context: config.context });
+    const layers = engine.patterns.map((layer) => decoderPattern(layer, pattern, resolved.positions));
+    checkStreamMemory({ config, layers, length, chunk, floatsPerRow: engine.floatsPerRow, weightBytes, machine });
     const stream: TokenStream = new TokenStream({
       engine,
       device,
       pattern,
-      layer,
+      layers,
       ...resolved,
       chunk,
       inTurn: (work) => this.#inTurn(work),

@@ -1,20 +1,13 @@
 /** A compiled Llama: takes chunks of tokens through the layers and the head. */
 import type { WasmDevice } from '../attention/index.ts';
-import {
-  type AttentionCallback,
-  compileProgram,
-  type DenseBackend,
-  type DenseSession,
-  type HostTensor,
-  type Program,
-} from '../graph/index.ts';
+import { compileProgram, type DenseBackend, type DenseSession, type HostTensor, type Program } from '../graph/index.ts';
+import type { Pattern } from '../pattern/index.ts';
 import { Embedding } from './embedding.ts';
-import { type LlamaGraphOptions, llamaGraph, llamaHeadGraph } from './llama.ts';
+import { type Chunk, HEAD_ROWS, type LanguageEngine } from './language-engine.ts';
+import { type LlamaGraphOptions, llamaGraph, llamaHeadGraph, llamaPattern } from './llama.ts';
 import { type LlamaConfig, rotaryFrequencies } from './llama-config.ts';
 import type { LlamaWeights } from './llama-weights.ts';
-
-/** Rows of logits that exist at a time: with a vocabulary of 49,152, 25 MB of them, and as much again for their softmax. */
-export const HEAD_ROWS = 128;
+import { RowBuffer } from './row-buffer.ts';
 
 export interface EngineOptions extends LlamaGraphOptions {
   /** After each part that has been compiled. */
@@ -22,21 +15,10 @@ export interface EngineOptions extends LlamaGraphOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One chunk of tokens on its way through the layers. */
-export interface Chunk {
-  readonly ids: Int32Array;
-  /** Absolute position of the first. */
-  readonly first: number;
-  /** The largest position from which a query looks at sinks; Infinity: each from its own. */
-  readonly farthest: number;
-  readonly attention: AttentionCallback;
-  /** How many of the last rows leave the last layer. */
-  readonly lastRows: number;
-  readonly signal: AbortSignal | undefined;
-}
-
-export class LlamaEngine {
+export class LlamaEngine implements LanguageEngine {
   readonly config: LlamaConfig;
+  readonly patterns: readonly Pattern[];
+  readonly hasCachedPositions = true;
   readonly embedding: Embedding;
   readonly #program: Program;
   readonly #head: DenseSession;
@@ -52,6 +34,7 @@ export class LlamaEngine {
     head: DenseSession,
   ) {
     this.config = config;
+    this.patterns = Array(config.layers).fill(llamaPattern(config));
     this.embedding = embedding;
     this.#frequencies = frequencies;
     this.#program = program;
@@ -175,23 +158,4 @@ export class LlamaEngine {
 
 function int64(data: BigInt64Array): HostTensor {
   return { type: 'int64', data, shape: [data.length, 1] };
-}
-
-/** An input [rows, width] that grows to the longest chunk and keeps one tensor while the number of rows stays. */
-class RowBuffer {
-  readonly #width: number;
-  #data = new Float32Array(0);
-  #tensor: Extract<HostTensor, { type: 'float32' }> | undefined;
-
-  constructor(width: number) {
-    this.#width = width;
-  }
-
-  tensor(rows: number): Extract<HostTensor, { type: 'float32' }> {
-    if (this.#tensor?.shape[0] === rows) return this.#tensor;
-    const length = rows * this.#width;
-    if (this.#data.length < length) this.#data = new Float32Array(length);
-    this.#tensor = { type: 'float32', data: this.#data.subarray(0, length), shape: [rows, this.#width] };
-    return this.#tensor;
-  }
 }

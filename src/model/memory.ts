@@ -2,8 +2,7 @@
 import { MemoryError } from '../errors.ts';
 import { keysVisibleLater, type Pattern } from '../pattern/index.ts';
 import type { DecoderPattern } from './decoder-pattern.ts';
-import type { LlamaConfig } from './llama-config.ts';
-import { HEAD_ROWS } from './llama-engine.ts';
+import { type DecoderSizes, HEAD_ROWS } from './language-engine.ts';
 
 /** What the machine gives. */
 export interface Machine {
@@ -18,8 +17,9 @@ const BASE_BYTES = 200 * 2 ** 20;
 const BLOCK = 64;
 
 export interface StreamMemory {
-  readonly config: LlamaConfig;
-  readonly layer: DecoderPattern;
+  readonly config: DecoderSizes;
+  /** By layer. */
+  readonly layers: readonly DecoderPattern[];
   readonly length: number;
   readonly chunk: number;
   readonly floatsPerRow: number;
@@ -28,8 +28,8 @@ export interface StreamMemory {
 }
 
 /** Bytes that keys and values take at most while `length` tokens are read. */
-export function cacheBytes({ config, layer, length, chunk }: Omit<StreamMemory, 'machine'>): number {
-  const { layers, heads, keyValueHeads, headWidth } = config;
+export function cacheBytes({ config, layers, length, chunk }: Omit<StreamMemory, 'machine'>): number {
+  const { heads, keyValueHeads, headWidth } = config;
   const rows = Math.min(chunk, length);
   const before = length - rows;
   const kept = (pattern: Pattern): number =>
@@ -37,9 +37,16 @@ export function cacheBytes({ config, layer, length, chunk }: Omit<StreamMemory, 
       (sum, { start, end }) => sum + BLOCK * (Math.ceil(end / BLOCK) - Math.floor(start / BLOCK)),
       0,
     );
-  const sinks = layer.sinkPattern === undefined ? 0 : kept(layer.sinkPattern);
-  const tokens = kept(layer.pattern) + sinks + BLOCK * (1 + Math.ceil(rows / BLOCK));
-  return tokens * layers * keyValueHeads * headWidth * 2 * 4;
+  const known = new Map<string, number>();
+  const tokensOf = (layer: DecoderPattern): number => {
+    const key = JSON.stringify(layer);
+    const sinks = layer.sinkPattern === undefined ? 0 : kept(layer.sinkPattern);
+    const tokens = known.get(key) ?? kept(layer.pattern) + sinks + BLOCK * (1 + Math.ceil(rows / BLOCK));
+    known.set(key, tokens);
+    return tokens;
+  };
+  const tokens = layers.reduce((sum, layer) => sum + tokensOf(layer), 0);
+  return tokens * keyValueHeads * headWidth * 2 * 4;
 }
 
 /** @throws MemoryError where the stream does not fit beside the weights. */

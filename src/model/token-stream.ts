@@ -4,16 +4,17 @@ import { ArgumentError, DeviceError } from '../errors.ts';
 import type { AttentionCallback } from '../graph/index.ts';
 import type { Pattern } from '../pattern/index.ts';
 import type { DecoderPattern } from './decoder-pattern.ts';
-import type { LlamaEngine } from './llama-engine.ts';
+import type { LanguageEngine } from './language-engine.ts';
 
 /** Tokens that pass through the layers together. */
 export const DEFAULT_CHUNK = 1024;
 
 export interface TokenStreamParts {
-  readonly engine: LlamaEngine;
+  readonly engine: LanguageEngine;
   readonly device: WasmDevice;
   readonly pattern: Pattern;
-  readonly layer: DecoderPattern;
+  /** By layer. */
+  readonly layers: readonly DecoderPattern[];
   readonly positions: 'given' | 'cached';
   readonly farthest: number;
   readonly chunk: number;
@@ -42,16 +43,19 @@ export class TokenStream {
   #closed = false;
 
   constructor(parts: TokenStreamParts) {
-    const { engine, device, layer, chunk } = parts;
+    const { engine, device, layers, chunk } = parts;
     if (!Number.isSafeInteger(chunk) || chunk < 1) {
       throw new ArgumentError(`stream: chunk must be a positive integer, got ${chunk}`);
     }
-    const { layers, heads, keyValueHeads, headWidth } = engine.config;
+    const { heads, keyValueHeads, headWidth } = engine.config;
     this.pattern = parts.pattern;
     this.positions = parts.positions;
     this.#parts = parts;
-    const settings = { ...layer, heads, keyValueHeads, queryWidth: headWidth, valueWidth: headWidth };
-    this.#cache = new KeyValueCache(device, Array(layers).fill(settings));
+    const widths = { heads, keyValueHeads, queryWidth: headWidth, valueWidth: headWidth };
+    this.#cache = new KeyValueCache(
+      device,
+      layers.map((layer) => ({ ...layer, ...widths })),
+    );
   }
 
   /** Tokens read so far: the position of the next one. */
