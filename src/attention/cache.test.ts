@@ -6,6 +6,7 @@ import { createDevice } from './attention.ts';
 import { KeyValueCache } from './cache.ts';
 import { referenceAttention } from './reference.ts';
 import { additiveBias, alibi, alibiSlopes, composeScores, renameParameter, type ScoreModifier } from './score/index.ts';
+import { fromStorage, toStorage } from './storage.ts';
 import type { Tensor } from './types.ts';
 import type { WasmDevice } from './wasm/device.ts';
 
@@ -39,6 +40,8 @@ describe('KeyValueCache', () => {
     queries = q,
     sinkQuery?: Float32Array,
     score?: ScoreModifier,
+    keys = k,
+    values = v,
   ): Promise<Float32Array> {
     const output = new Float32Array(LENGTH * HEADS * WIDTH);
     for (let from = 0, i = 0; from < LENGTH; i++) {
@@ -47,8 +50,8 @@ describe('KeyValueCache', () => {
       cache.begin(to - from);
       await cache.attend(0, {
         q: part(queries, HEADS),
-        k: part(k, GROUPS),
-        v: part(v, GROUPS),
+        k: part(keys, GROUPS),
+        v: part(values, GROUPS),
         output: part(output, HEADS),
         ...(score ? { score, softcap: 3 } : {}),
         ...(sinkQuery ? { sinkQuery: part(sinkQuery, HEADS) } : {}),
@@ -101,6 +104,24 @@ describe('KeyValueCache', () => {
     }).output;
     for (let i = 0; i < want.length; i++) expect(Math.abs(got[i] - want[i])).toBeLessThan(4e-6);
     cache.dispose();
+  });
+
+  it.each(['f16', 'bf16'] as const)('keeps keys and values in %s, in half the memory', async (storage) => {
+    const round = (values: Float32Array) => fromStorage(toStorage(values, storage), storage);
+    for (const chunks of [[LENGTH], [1], [3, 100, 1, 61]]) {
+      const [whole, half] = [new KeyValueCache(device, [layer]), new KeyValueCache(device, [layer], { storage })];
+      const want = await stream(whole, chunks, q, undefined, undefined, round(k), round(v));
+      expect(await stream(half, chunks)).toEqual(want);
+      expect(half.bytes).toBe(whole.bytes / 2);
+      for (const cache of [whole, half]) cache.dispose();
+    }
+  });
+
+  it('takes no other storage', () => {
+    const options = { storage: 'f8' } as unknown as { storage: 'f16' };
+    expect(() => new KeyValueCache(device, [layer], options)).toThrow(
+      /storage must be 'f32', 'f16' or 'bf16', got 'f8'/,
+    );
   });
 
   it('takes patterns, not masks', () => {

@@ -4,6 +4,7 @@ import { ArgumentError } from '../errors.ts';
 import { causal, dense, intersect, perHead, sinks, strided, union, window } from '../pattern/index.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import { createDevice } from './attention.ts';
+import { referenceAttention } from './reference.ts';
 import { additiveBias } from './score/index.ts';
 import { fromStorage, toStorage } from './storage.ts';
 import type { AnyAttentionOptions, AnyGradientOptions, NumberArray, NumberType, Tensor } from './types.ts';
@@ -268,5 +269,118 @@ describe.each(builds)('storage on the wasm build %s', (build) => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it("reads and writes arrays in the kernels' memory, whole or one head at a time", async () => {
+    const shape = [2, 130, 4, 24] as const;
+    const gradOutput = stored(numbers(2 * 130 * 4 * 24, 9), 'bf16', shape, 'BNHD');
+    const run = async (on: WasmDevice, place: (which: number) => Stored) => {
+      const [q, k, v, output] = [place(1), place(2), place(3), place(4)];
+      const { lse } = await on.attention({ q, k, v, output, pattern: causal() });
+      const gradients = await on.attentionGradients({ q, k, v, output, lse, gradOutput, pattern: causal() });
+      return [output, gradients.gradQ, gradients.gradK, gradients.gradV].map(widened);
+    };
+    const array = (which: number) => stored(numbers(2 * 130 * 4 * 24, which), 'f16', shape, 'BNHD');
+    const want = await run(device, array);
+    const inPlace = (on: WasmDevice, which: number): Stored => {
+      const data = on.allocate(2 * 130 * 4 * 24, 'f16');
+      data.set(array(which).data as Uint16Array);
+      return { ...array(which), data };
+    };
+    for (const on of [device, small]) {
+      const before = on.heap.used;
+      const taken: Stored[] = [];
+      const take = (which: number) => {
+        const tensor = inPlace(on, which);
+        taken.push(tensor);
+        return tensor;
+      };
+      expect(await run(on, take)).toEqual(want);
+      // Some of it here, some copied one head at a time: their strides differ.
+      expect(await run(on, (which) => (which % 2 === 0 ? take(which) : array(which)))).toEqual(want);
+      for (const { data } of taken) on.release(data);
+      expect(on.heap.used).toBeLessThanOrEqual(before + 65536);
+    }
+  });
+
+  it('does not depend on the number of threads', async () => {
+    const shape = [1, 700, 6, 32] as const;
+    const tensor = (which: number) => stored(numbers(700 * 6 * 32, which), 'f16', shape, 'BNHD');
+    const [q, k, v, gradOutput] = [tensor(1), tensor(2), tensor(3), tensor(4)];
+    const run = async (threads: number) => {
+      await using on = await createDevice({ build, threads });
+      const options = { q, k, v, pattern: union(window(200), sinks(3)) };
+      const { output, lse } = await on.attention(options);
+      return [output, lse, await on.attentionGradients({ ...options, output, lse, gradOutput })];
+    };
+    expect(await run(3)).toEqual(await run(1));
+  });
+});
+
+describe('a tensor', () => {
+  let device: WasmDevice;
+  beforeAll(async () => {
+    device = await createDevice({ threads: 1 });
+  });
+  afterAll(() => device.dispose());
+
+  const shape = [1, 2, 5, 4] as const;
+  const f32: Tensor = { data: numbers(40, 1), shape };
+
+  it.skipIf(!Float16)('may be a Float16Array, and its result is one', async () => {
+    if (!Float16) return;
+    const q = { data: new Float16(f32.data), shape };
+    const { output, lse } = await device.attention({ q, k: f32, v: f32 });
+    expect(output.data).toBeInstanceOf(Float16);
+    const bits = stored(f32.data, 'f16', shape);
+    const want = await device.attention({ q: bits, k: f32, v: f32 });
+    same(output.data, widened(want.output).data);
+    const { gradQ, gradK } = await device.attentionGradients({ q, k: f32, v: f32, output, lse, gradOutput: f32 });
+    expect(gradQ.data).toBeInstanceOf(Float16);
+    expect(gradK.data).toBeInstanceOf(Float32Array);
+    same(
+      gradQ.data,
+      widened((await device.attentionGradients({ ...want, q: bits, k: f32, v: f32, gradOutput: f32 })).gradQ).data,
+    );
+  });
+
+  it.each(HALVES)('of %s is what the float64 definition says it is', async (type) => {
+    const [q, k, v] = [1, 2, 3].map((which) => stored(numbers(40, which), type, shape));
+    const want = referenceAttention({ q, k, v });
+    const { output } = await device.attention({ q, k, v, output: { data: new Float32Array(40), shape } });
+    const data = output.data as Float32Array;
+    for (let i = 0; i < 40; i++) expect(Math.abs(data[i] - want.output[i])).toBeLessThan(4e-6);
+  });
+
+  it('keeps a key that is not a number in the rows that can see it', async () => {
+    const k = stored(f32.data.slice().fill(Number.NaN, 8, 12), 'f16', shape);
+    const { output } = await device.attention({ q: f32, k, v: f32, pattern: causal() });
+    // Key 2 of head 0.
+    for (let i = 0; i < 40; i++) expect(Number.isNaN(output.data[i])).toBe(i >= 8 && i < 20);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    [
+      'bits without a type',
+      { data: new Uint16Array(40) },
+      /k.data is a Uint16Array, so k.type must be 'f16' or 'bf16', got none/,
+    ],
+    ['bits as f32', { data: new Uint16Array(40), type: 'f32' }, /k.type must be 'f16' or 'bf16', got f32/],
+    ['float32 as f16', { type: 'f16' }, /k.data is a Float32Array and k.type is 'f16'; toStorage\(\)/],
+    ['an unknown type', { type: 'f8' }, /k.type must be 'f32', 'f16' or 'bf16', got 'f8'/],
+    [
+      'an unknown array',
+      { data: new Float64Array(40) },
+      /k.data must be a Float32Array, a Uint16Array or a Float16Array/,
+    ],
+  ])('is refused for %s', async (_, wrong, message) => {
+    const k = { ...f32, ...(wrong as Partial<Tensor>) };
+    await expect(device.attention({ q: f32, k, v: f32 })).rejects.toThrow(message);
+    await expect(device.attention({ q: f32, k, v: f32 })).rejects.toThrow(ArgumentError);
+  });
+
+  it('of a device is of one of the types', () => {
+    expect(() => device.allocate(3, 'f8' as 'f16')).toThrow(/allocate: type must be 'f32', 'f16' or 'bf16', got 'f8'/);
+    expect(() => device.release(new Uint16Array(3))).toThrow(/not made by allocate/);
   });
 });
