@@ -6,6 +6,7 @@ import { type TaskName, tasks } from '../../train/index.ts';
 import { addCommand, integer, listOf, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatCount, formatDuration, formatPercent, formatTable } from '../format.ts';
+import { numberFrom } from './model-options.ts';
 
 interface Options {
   readonly task: readonly TaskName[];
@@ -16,6 +17,7 @@ interface Options {
   readonly width: number;
   readonly layers: number;
   readonly heads: number;
+  readonly learningRate: number;
   readonly seed: number;
   readonly threads: number;
 }
@@ -49,13 +51,26 @@ export const registerLra: Register = (program, start) => {
     .option('--width <count>', 'width of the model', integer(1), 64)
     .option('--layers <count>', 'layers', integer(1), 2)
     .option('--heads <count>', 'heads', integer(1), 4)
+    .option('--learning-rate <rate>', 'the largest, after a tenth of the steps; it falls to 0', numberFrom(0, 1), 0.001)
     .option('--seed <number>', 'of weights and data', integer(0), 0)
     .option('--threads <count>', 'threads', integer(1), availableParallelism())
     .action(start(lra));
 };
 
 async function lra(options: Options, context: CommandContext): Promise<void> {
-  const { task, pattern, steps, sequences, heldOut, width: hiddenSize, layers, heads, seed, threads } = options;
+  const {
+    task,
+    pattern,
+    steps,
+    sequences,
+    heldOut,
+    width: hiddenSize,
+    layers,
+    heads,
+    learningRate,
+    seed,
+    threads,
+  } = options;
   const patterns = pattern === undefined ? arenaPatterns : pattern.map(ownPattern);
   await using device = await createDevice({ threads });
   const backend = await createNodeBackend({ threads });
@@ -71,6 +86,7 @@ async function lra(options: Options, context: CommandContext): Promise<void> {
     hiddenSize,
     layers,
     heads,
+    learningRate,
     seed,
     model: { device, backend },
     signal: context.signal,
@@ -81,7 +97,7 @@ async function lra(options: Options, context: CommandContext): Promise<void> {
     // A training takes minutes: what is known is said at once.
     context.note(`${result.task}, ${result.pattern}: ${formatPercent(result.accuracy)} of ${heldOut}`);
   }
-  const budget = { steps, sequences, heldOut, hiddenSize, layers, heads, seed };
+  const budget = { steps, sequences, heldOut, hiddenSize, layers, heads, learningRate, seed };
   context.result({ ...budget, results }, describe(results, budget));
 }
 
