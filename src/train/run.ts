@@ -1,5 +1,5 @@
 /** The state of a training while it runs, and what brings it to a folder and back. */
-import { TrainingError } from '../errors.ts';
+import { CheckpointError, TrainingError } from '../errors.ts';
 import type { JsonValue } from './data/source.ts';
 import { logLine, type StartEvent, type TrainEvent } from './event.ts';
 import { nonFinite } from './gradient-norm.ts';
@@ -79,7 +79,10 @@ export class TrainingRun {
       settings: settingsOf(this.#options),
     };
     const tensors = { parameters: trainable.parameters, optimizer: this.optimizer, average: this.average };
-    const name = await writeSave(folder, tensors, state, { keep, files });
+    const name = await writeSave(folder, tensors, state, { keep, files }).catch((cause: unknown) => {
+      if (!(cause instanceof CheckpointError)) throw cause;
+      throw new CheckpointError(`${cause.message}. ${this.lastSave()}`, { cause });
+    });
     this.saved = this.step;
     onProgress?.({ kind: 'save', step: this.step, name });
   }

@@ -127,7 +127,7 @@ describe('diskFolder', () => {
       const limited = ['-c', 'ulimit -f 1; exec "$0" --input-type=module -e "$1"', process.execPath, program];
       const { stdout } = await promisify(execFile)('sh', limited);
       expect(stdout).toContain('CheckpointError: cannot ');
-      expect(stdout).toContain('the file is larger than the system allows');
+      expect(stdout).toContain('the file is larger than the system allows. The last save is step-00000002 in ');
       expect(readdirSync(path).sort()).toEqual(['log.jsonl', 'step-00000002']);
       expect(readFileSync(join(path, 'step-00000002', 'model.safetensors'))).toEqual(before);
       const last = optionsOf(4, { folder: diskFolder(path), resume: true });
