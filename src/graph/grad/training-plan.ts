@@ -86,6 +86,8 @@ export interface PlanOptions {
   readonly checkpoint: Checkpoint;
   /** Row inputs whose gradients are wanted. */
   readonly inputs: readonly string[];
+  /** Outputs whose gradients come in. */
+  readonly seeds: readonly string[];
 }
 
 /** The forward pass alone. */
@@ -192,6 +194,11 @@ class Planner {
 
   startBackward(): void {
     this.#backwardStart = this.#operations.length;
+    for (const name of this.#options.seeds) {
+      const edge = this.#gradientEdge(name);
+      this.#gradients.set(name, edge);
+      this.#outputGradients.set(name, edge);
+    }
   }
 
   backward({ stage, backward }: CompiledStage, values: ReadonlyMap<string, Edge>): void {
@@ -260,6 +267,8 @@ class Planner {
       const of = upstream.get(name);
       return of === undefined ? this.#source(name, values) : { edge: this.#gradient(of) };
     });
+    // What this stage passes on is not passed on by another that makes the same view.
+    for (const { name } of stage.forward.outputs) this.#gradients.delete(name);
     const owners = new Map(stage.forward.inputs.map(({ name }) => [gradientOf(name), name]));
     const gradientValues: Value[] = [];
     const targets = graph.outputs.map((value): Target => {
@@ -285,25 +294,27 @@ class Planner {
     const state = this.#states.get(rows.output);
     if (state === undefined) throw new ArgumentError(`attention ${node.name}: no forward pass`);
     const gradOutput = this.#gradient(node.output);
+    this.#gradients.delete(node.output);
     const gradients = [rows.q, rows.k, rows.v].map(({ value }) => {
       const part = this.#gradients.get(value.name);
-      const into = new Edge({ ...value, name: gradientOf(value.name) });
+      const into = this.#gradientEdge(value.name);
       this.#gradients.set(value.name, into);
       return { into, part };
     });
     this.#operations.push({ kind: 'attention backward', node, rows, state, gradOutput, gradients });
   }
 
-  /** The gradient so far; that of an output of the graph, which the caller gives, where nothing has been added. */
+  /** The gradient so far. */
   #gradient(name: string): Edge {
     const known = this.#gradients.get(name);
-    if (known !== undefined) return known;
+    if (known === undefined) throw new ArgumentError(`${name} has no gradient`);
+    return known;
+  }
+
+  #gradientEdge(name: string): Edge {
     const value = this.#options.graph.values.get(name);
     if (value === undefined) throw new ArgumentError(`the graph has no value ${name}`);
-    const edge = new Edge({ ...value, name: gradientOf(name) });
-    this.#gradients.set(name, edge);
-    if (this.#options.graph.outputs.some((output) => output.name === name)) this.#outputGradients.set(name, edge);
-    return edge;
+    return new Edge({ ...value, name: gradientOf(name) });
   }
 
   #attentionEdges(node: AttentionNode, values: ReadonlyMap<string, Edge>): AttentionEdges {

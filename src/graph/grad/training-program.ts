@@ -90,7 +90,12 @@ export async function compileTraining(
       throw new ArgumentError(`parameter ${name} must have a known shape, it is ${describeShape(shape)}`);
     }
   }
-  const stages = await trainingStages(graph, { checkpoint, outputs, inputs, isFused: options.lateGradients !== true });
+  const { stages, seeds } = await trainingStages(graph, {
+    checkpoint,
+    outputs,
+    inputs,
+    isFused: options.lateGradients !== true,
+  });
   const pool = new SessionPool(backend);
   try {
     const compiled: CompiledStage[] = [];
@@ -104,7 +109,7 @@ export async function compileTraining(
       }
       options.onProgress?.(compiled.length, stages.length);
     }
-    const layout = { graph, stages: compiled, parameters, checkpoint, inputs };
+    const layout = { graph, stages: compiled, parameters, checkpoint, inputs, seeds };
     return new CompiledTraining(graph, parameters, pool, planForward(layout), planStep(layout), options);
   } catch (error) {
     await pool.release();

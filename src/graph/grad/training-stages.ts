@@ -47,16 +47,21 @@ export function parametersOf(graph: Graph): Value[] {
 
 /**
  * Cuts a graph at its attention nodes and its boundaries, and differentiates each dense segment. A segment's backward graph
- * computes from its inputs again what its gradients need; with checkpoint 'none' it reads that from the forward pass instead.
+ * computes from its inputs again what its gradients need; with checkpoint 'none' it reads that from the forward pass instead. `seeds`:
+ * the outputs whose gradients the program must be given.
  */
-export async function trainingStages(graph: Graph, options: StageOptions): Promise<TrainingStage[]> {
+export async function trainingStages(
+  graph: Graph,
+  options: StageOptions,
+): Promise<{ readonly stages: readonly TrainingStage[]; readonly seeds: readonly string[] }> {
   const boundaries = new Set(graph.boundaries ?? []);
   const stages = partition(graph, boundaries);
   checkRowWise(graph, stages);
   const wanted = [...parametersOf(graph), ...graph.inputs.filter((value) => options.inputs.includes(value.name))];
   const dependent = dependents(graph, wanted);
   const layers = layersOf(stages, boundaries);
-  const live = new Set(options.outputs.filter((name) => dependent.has(name)));
+  const seeds = options.outputs.filter((name) => dependent.has(name));
+  const live = new Set(seeds);
   const result: TrainingStage[] = [];
   for (const [index, stage] of [...stages.entries()].toReversed()) {
     const layer = layers[index] ?? 0;
@@ -73,7 +78,7 @@ export async function trainingStages(graph: Graph, options: StageOptions): Promi
       result.unshift(await denseStage(stage.graph, { ...options, layer, isFused, dependent, live }));
     }
   }
-  return result;
+  return { stages: result, seeds };
 }
 
 interface DenseContext extends StageOptions {
@@ -101,6 +106,8 @@ async function denseStage(graph: Graph, context: DenseContext): Promise<DenseSta
   const whole = outputs.length === 0 ? undefined : await differentiate(graph, { outputs, inputs, started, keep });
   if (whole === undefined)
     return { kind: 'dense', layer, forward: graph, stored: [], backward: undefined, isFused: false };
+  // A view is made again by each segment that reads it: what has been passed on must not be passed on twice.
+  for (const name of outputs) live.delete(name);
   for (const name of inputs) if (whole.values.has(gradientOf(name))) live.add(name);
   const stored = checkpoint === 'none' && !isFused ? valuesToStore(graph, whole) : [];
   const own = new Set(graph.outputs.map((value) => value.name));
