@@ -6,6 +6,9 @@ import { ModelError } from '../errors.ts';
 import { createNodeBackend, type DenseBackend } from '../graph/index.ts';
 import { checkVocabulary, type Tokenizer, tokenizerFromGguf } from '../text/index.ts';
 import { loadTokenizer } from '../text/node.ts';
+import { findDecoder } from './decoder/architectures.ts';
+import { DecoderEngine } from './decoder/engine.ts';
+import type { DecoderSizes, LanguageEngine } from './language-engine.ts';
 import { LanguageModel } from './language-model.ts';
 import { type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson } from './llama-config.ts';
 import { LlamaEngine } from './llama-engine.ts';
@@ -23,20 +26,17 @@ export async function loadFromDisk(path: string, options: LoadLanguageModelOptio
     for (const step of cleanUp.splice(0).reverse()) await step();
   };
   try {
-    const config = configOf(opened, path);
-    const weights = openLlamaWeights(opened.checkpoint, config, { format: opened.format, weights: kind, source: path });
+    const { config, weightBytes, create } = decoderOf(opened, path, kind);
     const tokenizer = options.tokenizer ?? (await tokenizerOf(opened, path));
     checkVocabulary(tokenizer, config.vocabularySize);
     const machine: Machine = { memoryBytes: memoryBytes() };
-    const weightBytes = weights.bytes;
     checkWeightMemory(weightBytes, machine);
     signal?.throwIfAborted();
     const threads = options.threads === undefined ? {} : { threads: options.threads };
     const device: WasmDevice = options.device ?? (await createDevice(threads));
     if (options.device === undefined) cleanUp.push(() => device.dispose());
     const backend: DenseBackend = options.backend ?? (await createNodeBackend(threads));
-    const engine = await LlamaEngine.create(config, weights, device, backend, {
-      accuracyLevel: 4,
+    const engine = await create(device, backend, {
       ...(onProgress === undefined ? {} : { onProgress }),
       ...(signal === undefined ? {} : { signal }),
     });
@@ -45,6 +45,40 @@ export async function loadFromDisk(path: string, options: LoadLanguageModelOptio
     await close();
     throw error;
   }
+}
+
+/** A checkpoint's decoder, before anything is loaded. */
+interface FoundDecoder {
+  readonly config: DecoderSizes;
+  /** Bytes of the weights in memory. */
+  readonly weightBytes: number;
+  readonly create: (
+    device: WasmDevice,
+    backend: DenseBackend,
+    options: Pick<LoadLanguageModelOptions, 'onProgress' | 'signal'>,
+  ) => Promise<LanguageEngine>;
+}
+
+function decoderOf(opened: OpenedCheckpoint, path: string, kind: 'quantized' | 'f32'): FoundDecoder {
+  const { checkpoint, format } = opened;
+  const architecture = format === 'safetensors' ? findDecoder(opened.config) : undefined;
+  if (architecture === undefined) {
+    const config = configOf(opened, path);
+    const weights = openLlamaWeights(checkpoint, config, { format, weights: kind, source: path });
+    const create: FoundDecoder['create'] = (device, backend, options) =>
+      LlamaEngine.create(config, weights, device, backend, { accuracyLevel: 4, ...options });
+    return { config, weightBytes: weights.bytes, create };
+  }
+  const model = architecture.read(opened.config, `${path}: config.json`);
+  const elements = checkpoint
+    .names()
+    .map((name) => checkpoint.info(name).shape.reduce((product, side) => product * side, 1));
+  return {
+    config: model.sizes,
+    weightBytes: 4 * elements.reduce((sum, count) => sum + count, 0),
+    create: (device, backend, options) =>
+      DecoderEngine.create({ model, checkpoint, source: path, device, backend, ...options }),
+  };
 }
 
 export async function loadTrainableFromDisk(path: string, options: TrainableLlamaOptions): Promise<RowModel> {

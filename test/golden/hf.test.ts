@@ -9,7 +9,13 @@ import { casesOf, disagreement, GOLDEN, readJson, readTensors, type Tolerance } 
 import { checkSeq2SeqCase } from './seq2seq-case.ts';
 
 const HF = join(GOLDEN, 'hf');
-const IMPLEMENTED = ['LlamaForCausalLM', 'MistralForCausalLM'];
+const IMPLEMENTED = [
+  'LlamaForCausalLM',
+  'MistralForCausalLM',
+  'Gemma2ForCausalLM',
+  'Gemma3ForCausalLM',
+  'Olmo3ForCausalLM',
+];
 
 interface Case extends EncoderCase {
   readonly model_class: string;

@@ -76,11 +76,12 @@ export class EncoderBuilder {
     this.tensors = tensors;
   }
 
-  /** A stored tensor, once per graph: a tied matrix is one initializer. */
-  tensor(name: string, shape: readonly number[]): Value {
+  /** A stored tensor, once per graph: a tied matrix is one initializer. `change` is applied to every number when it is loaded. */
+  tensor(name: string, shape: readonly number[], change?: (value: number) => number): Value {
     return this.graph.once(`tensor ${name}`, () => {
       const asked = this.tensors.ask(name, shape);
-      return this.graph.initializer(asked.name, 'float32', shape, asked.load);
+      const load = change === undefined ? asked.load : async () => (await asked.load()).map(change);
+      return this.graph.initializer(asked.name, 'float32', shape, load);
     });
   }
 
