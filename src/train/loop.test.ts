@@ -239,6 +239,30 @@ describe('train', () => {
     expect(await savedWeights(averaged, { average: true })).toEqual(weights);
   });
 
+  it('evaluates the weights and their average, and changes neither by it', async () => {
+    const folder = memoryFolder();
+    const options = optionsOf(12, { folder, average: 0.9 });
+    const { validationLoss, averageLoss } = await train(options);
+    const lossOf = async (weights: ReadonlyMap<string, Float32Array>): Promise<number> => {
+      const model = bigramModel(VOCABULARY);
+      for (const { name, data } of model.parameters) data.set(weights.get(name) ?? []);
+      let [sum, all] = [0, 0];
+      for await (const batch of bigramSource(VOCABULARY).validation?.() ?? []) {
+        const weight = batch.weights.reduce((total, own) => total + own, 0);
+        sum += weight * (await model.evaluate(batch)).loss;
+        all += weight;
+      }
+      return sum / all;
+    };
+    expect(validationLoss).toBe(await lossOf(await savedWeights(folder)));
+    expect(averageLoss).toBe(await lossOf(await savedWeights(folder, { average: true })));
+    expect(averageLoss).not.toBe(validationLoss);
+
+    const often = optionsOf(12, { folder: memoryFolder(), average: 0.9, evaluateEvery: 1 });
+    await train(often);
+    expect(bitsOf(often.trainable)).toEqual(bitsOf(options.trainable));
+  });
+
   it('keeps the last saves', async () => {
     const folder = memoryFolder();
     await train(optionsOf(10, { folder, saveEvery: 2, keep: 3 }));
