@@ -44,7 +44,7 @@ export interface LlamaConfig {
 }
 
 /** Architectures that model/ implements, by `model_type` of config.json. */
-const ARCHITECTURES = ['llama', 'mistral'] as const;
+export const ARCHITECTURES = ['llama', 'mistral'] as const;
 const WIDEST_HEAD = 256;
 
 const count = v.pipe(

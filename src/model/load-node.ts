@@ -6,11 +6,11 @@ import { ModelError } from '../errors.ts';
 import { createNodeBackend, type DenseBackend } from '../graph/index.ts';
 import { checkVocabulary, type Tokenizer, tokenizerFromGguf } from '../text/index.ts';
 import { loadTokenizer } from '../text/node.ts';
-import { findDecoder } from './decoder/architectures.ts';
+import { DECODERS, findDecoder } from './decoder/architectures.ts';
 import { DecoderEngine } from './decoder/engine.ts';
 import type { DecoderSizes, LanguageEngine } from './language-engine.ts';
 import { LanguageModel } from './language-model.ts';
-import { type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson } from './llama-config.ts';
+import { ARCHITECTURES, type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson } from './llama-config.ts';
 import { LlamaEngine } from './llama-engine.ts';
 import { createTrainableLlama, type TrainableLlamaOptions } from './llama-trainable.ts';
 import { openLlamaWeights } from './llama-weights.ts';
@@ -105,6 +105,13 @@ function memoryBytes(): number {
 function configOf({ format, metadata, config }: OpenedCheckpoint, path: string): LlamaConfig {
   if (format === 'gguf' && metadata !== undefined) return llamaConfigFromGguf(metadata, path);
   if (config === undefined) throw new ModelError(`${path}: there is no config.json beside the weights`);
+  const type = config.model_type;
+  if (!ARCHITECTURES.some((known) => known === type)) {
+    const known = [...ARCHITECTURES, ...Object.keys(DECODERS)].join(', ');
+    throw new ModelError(
+      `${path}: config.json: model_type is ${JSON.stringify(type)}; Farfield implements these decoders: ${known} (SmolLM2 is a llama)`,
+    );
+  }
   return llamaConfigFromJson(config, `${path}: config.json`);
 }
 

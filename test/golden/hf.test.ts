@@ -15,6 +15,7 @@ const IMPLEMENTED = [
   'Gemma2ForCausalLM',
   'Gemma3ForCausalLM',
   'Olmo3ForCausalLM',
+  'GptOssForCausalLM',
 ];
 
 interface Case extends EncoderCase {

@@ -1,11 +1,13 @@
 /** The decoders that run on DecoderEngine, by `model_type` of config.json. The Llama family has an engine of its own. */
 import type { DecoderArchitecture } from './architecture.ts';
 import { gemma2, gemma3 } from './gemma.ts';
+import { gptOss } from './gpt-oss.ts';
 import { olmo3 } from './olmo3.ts';
 
 export const DECODERS: Readonly<Record<string, DecoderArchitecture>> = {
   gemma2,
   gemma3_text: gemma3,
+  gpt_oss: gptOss,
   olmo3,
 };
 
