@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { adamw, type TrainOptions, train } from '../index.ts';
+import { train } from '../loop.ts';
+import { adamw } from '../optimizer/adamw.ts';
+import type { TrainOptions } from '../options.ts';
 import { bigramModel, bigramSource, noise } from '../testing.ts';
 import { diskFolder } from './folder-node.ts';
 import { findSave } from './save.ts';
@@ -17,7 +19,8 @@ const STEPS = 3000;
 const VOCABULARY = 23;
 
 const program = (folder: string): string => `
-  import { adamw, train } from ${JSON.stringify(new URL('../index.ts', import.meta.url).href)};
+  import { train } from ${JSON.stringify(new URL('../loop.ts', import.meta.url).href)};
+  import { adamw } from ${JSON.stringify(new URL('../optimizer/adamw.ts', import.meta.url).href)};
   import { diskFolder } from ${JSON.stringify(new URL('./folder-node.ts', import.meta.url).href)};
   import { bigramModel, bigramSource } from ${JSON.stringify(new URL('../testing.ts', import.meta.url).href)};
   await train({
@@ -105,5 +108,5 @@ describe('a training that is killed', () => {
       Array.from({ length: STEPS }, (_, i) => i + 1),
     );
     expect(lines.at(-1)).toMatchObject({ kind: 'evaluation', step: STEPS, averageLoss });
-  });
+  }, 300_000);
 });
