@@ -16,13 +16,20 @@ export type Angles = Readonly<Record<LayerKind, { readonly cos: Value; readonly 
 /** An architecture with a configuration. */
 export interface DecoderModel {
   readonly sizes: DecoderSizes;
+  /** The name that a class with a head gives its decoder. */
+  readonly prefix: string;
+  /** The tensor of the embedding [vocabulary, hidden]. */
+  readonly embedding: string;
+  /** A table of learned positions, which is added to the embedding: `${name}.weight` [context, hidden]. */
+  readonly learnedPositions?: string;
+  /** Kinds of the layers that turn queries and keys; empty where none does. */
   readonly kinds: readonly LayerKind[];
-  readonly angles: Readonly<Record<LayerKind, RotaryAngles>>;
+  readonly angles: Readonly<Partial<Record<LayerKind, RotaryAngles>>>;
   /** What each layer sees at most. */
   readonly patterns: readonly Pattern[];
   /** Factor on the embedding. */
   readonly embeddingScale: number;
-  /** Adds the layers: rows of the embedding [rows, hidden] to those after the last norm. */
+  /** Adds the layers: rows of the embedding, with learned positions where there are such, [rows, hidden] to those after the last norm. */
   readonly layers: (builder: EncoderBuilder, x: Value, angles: Angles) => Value;
   /** The matrix of the head: 'lm_head.weight', or the embedding's where it is tied. */
   readonly headMatrix: string;
@@ -67,7 +74,7 @@ export interface DecoderConfig extends DecoderSizes {
   readonly tiedEmbeddings: boolean;
   readonly kinds: readonly LayerKind[];
   readonly patterns: readonly Pattern[];
-  readonly angles: DecoderModel['angles'];
+  readonly angles: Readonly<Record<LayerKind, RotaryAngles>>;
 }
 
 export interface DecoderDefaults {
@@ -137,6 +144,8 @@ export function commonParts(config: DecoderConfig) {
   const { kinds, angles, patterns } = config;
   return {
     sizes: config,
+    prefix: 'model',
+    embedding: 'embed_tokens.weight',
     kinds,
     angles,
     patterns,

@@ -2,9 +2,11 @@
 import type { DecoderArchitecture } from './architecture.ts';
 import { gemma2, gemma3 } from './gemma.ts';
 import { gptOss } from './gpt-oss.ts';
+import { gpt2 } from './gpt2.ts';
 import { olmo3 } from './olmo3.ts';
 
 export const DECODERS: Readonly<Record<string, DecoderArchitecture>> = {
+  gpt2,
   gemma2,
   gemma3_text: gemma3,
   gpt_oss: gptOss,

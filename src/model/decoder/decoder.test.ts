@@ -27,8 +27,10 @@ describe('the configuration of a decoder', () => {
     const model = findDecoder(file)?.read(file, 'config.json');
     const near = window({ left: 3 });
     expect(model?.patterns).toEqual([near, near, near, near, near, causal(), near]);
-    expect([...(model?.angles.sliding_attention.frequencies ?? [])]).toEqual([0, 1, 2, 3].map((i) => 1e4 ** (-i / 4)));
-    expect([...(model?.angles.full_attention.frequencies ?? [])]).toEqual([0, 1, 2, 3].map((i) => 1e6 ** (-i / 4) / 8));
+    expect([...(model?.angles.sliding_attention?.frequencies ?? [])]).toEqual([0, 1, 2, 3].map((i) => 1e4 ** (-i / 4)));
+    expect([...(model?.angles.full_attention?.frequencies ?? [])]).toEqual(
+      [0, 1, 2, 3].map((i) => 1e6 ** (-i / 4) / 8),
+    );
   });
 
   it('gives the same from rope_parameters and layer_types', () => {
@@ -42,8 +44,8 @@ describe('the configuration of a decoder', () => {
     };
     const model = findDecoder(file)?.read(file, 'config.json');
     expect(model?.patterns).toEqual(Array(7).fill(causal()));
-    expect(model?.angles.full_attention.frequencies[1]).toBe(1e6 ** -0.25 / 8);
-    expect(model?.angles.sliding_attention.frequencies[1]).toBe(1e4 ** -0.25);
+    expect(model?.angles.full_attention?.frequencies[1]).toBe(1e6 ** -0.25 / 8);
+    expect(model?.angles.sliding_attention?.frequencies[1]).toBe(1e4 ** -0.25);
   });
 
   it.each([

@@ -1,7 +1,9 @@
 /** A compiled decoder: takes chunks of tokens through the layers and the head. */
 import type { WasmDevice } from '../../attention/index.ts';
 import type { Checkpoint } from '../../checkpoint/index.ts';
+import { ArgumentError } from '../../errors.ts';
 import {
+  add,
   type DenseBackend,
   type DenseSession,
   type HostTensor,
@@ -15,6 +17,7 @@ import {
 } from '../../graph/index.ts';
 import type { Pattern } from '../../pattern/index.ts';
 import { Embedding } from '../embedding.ts';
+import { int64 } from '../encoder/architecture.ts';
 import { EncoderBuilder } from '../encoder/builder.ts';
 import { compileRows } from '../encoder/compile-rows.ts';
 import { EncoderTensors } from '../encoder/tensors.ts';
@@ -62,7 +65,7 @@ export class DecoderEngine implements LanguageEngine {
   static async create(parts: DecoderEngineParts): Promise<DecoderEngine> {
     const { model, checkpoint, source, backend, signal } = parts;
     const { hiddenSize, vocabularySize, headWidth } = model.sizes;
-    const tensors = new EncoderTensors({ checkpoint, source, prefix: 'model', headNames: [] });
+    const tensors = new EncoderTensors({ checkpoint, source, prefix: model.prefix, headNames: [] });
     const body = new EncoderBuilder('decoder', tensors);
     const angles = Object.fromEntries(
       [...new Set(model.kinds)].map((kind) => {
@@ -70,10 +73,23 @@ export class DecoderEngine implements LanguageEngine {
         return [kind, { cos: input('cos'), sin: input('sin') }];
       }),
     );
-    const x = body.graph.input('hidden', 'float32', [ROWS, hiddenSize]);
+    const words = body.graph.input('hidden', 'float32', [ROWS, hiddenSize]);
+    const x =
+      model.learnedPositions === undefined
+        ? words
+        : add(
+            body.graph,
+            words,
+            body.embedding(
+              body.graph.input('position_ids', 'int64', [ROWS]),
+              model.learnedPositions,
+              model.sizes.context,
+              hiddenSize,
+            ),
+          );
     body.graph.output(model.layers(body, x, angles as Angles), 'last_hidden');
     const head = headGraph(model, tensors);
-    const table = tensors.ask('embed_tokens.weight', [vocabularySize, hiddenSize]).name;
+    const table = tensors.ask(model.embedding, [vocabularySize, hiddenSize]).name;
     if (model.headMatrix !== 'lm_head.weight') tensors.allow('lm_head.weight');
     tensors.check();
     const embedding = new Embedding(await checkpoint.read(table));
@@ -95,13 +111,21 @@ export class DecoderEngine implements LanguageEngine {
     const rows = ids.length;
     const hidden = this.#hidden.tensor(rows);
     this.embedding.gather(ids, hidden.data);
-    const { embeddingScale, angles } = this.#model;
+    const { embeddingScale, angles, learnedPositions } = this.#model;
+    const { context } = this.config;
+    if (learnedPositions !== undefined && first + rows > context) {
+      throw new ArgumentError(
+        `${first + rows} tokens were given to a model that has learned ${context} positions; use fewer`,
+      );
+    }
     if (embeddingScale !== 1)
       for (let i = 0; i < hidden.data.length; i++) hidden.data[i] = (hidden.data[i] ?? 0) * embeddingScale;
     const feeds: Record<string, HostTensor> = { hidden };
+    if (learnedPositions !== undefined) feeds.position_ids = int64(Int32Array.from(ids, (_, i) => first + i));
     for (const [kind, buffers] of this.#angles) {
       const [cos, sin] = [buffers.cos.tensor(rows), buffers.sin.tensor(rows)];
-      rotaryRows(angles[kind].frequencies, first, rows, { cos: cos.data, sin: sin.data }, angles[kind].scale);
+      const { frequencies, scale } = angles[kind] ?? { frequencies: [], scale: 1 };
+      rotaryRows(frequencies, first, rows, { cos: cos.data, sin: sin.data }, scale);
       feeds[`cos_${kind}`] = cos;
       feeds[`sin_${kind}`] = sin;
     }

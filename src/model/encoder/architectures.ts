@@ -10,6 +10,9 @@ import { roberta } from './roberta.ts';
 export const ENCODERS: Readonly<Record<string, EncoderArchitecture>> = {
   bert,
   roberta,
+  // The same model of another vocabulary.
+  'xlm-roberta': { ...roberta, className: 'XLMRoberta' },
+  camembert: { ...roberta, className: 'Camembert' },
   longformer,
   big_bird: bigBird,
   modernbert: modernBert,
