@@ -1,15 +1,29 @@
+import { dirname } from 'node:path';
 import { FarfieldError } from '../../errors.ts';
-import { type FoundAttention, rewriteAttention, type Unmatched } from '../../graph/index.ts';
+import {
+  createNodeBackend,
+  type FoundAttention,
+  type Graph,
+  rewriteAttention,
+  type Unmatched,
+} from '../../graph/index.ts';
 import { ELEMENT_BYTES } from '../../graph/tensor-data.ts';
 import { openOnnx } from '../../model/open-onnx-node.ts';
 import { formatPattern, type Pattern, parsePattern } from '../../pattern/index.ts';
-import { addCommand, type Register } from '../command.ts';
+import { compareOnnx, type OutputDifference } from '../../task/index.ts';
+import { loadTokenizer } from '../../text/node.ts';
+import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatTable } from '../format.ts';
+import { readText } from './model-options.ts';
 import { addOnnxFileOptions, type OnnxFileOptions, writeOnnxFiles } from './write-onnx.ts';
 
 interface Options extends OnnxFileOptions {
+  readonly model: string;
   readonly pattern: string;
+  readonly text?: string;
+  readonly tokenizer?: string;
+  readonly length: number;
 }
 
 export const registerSparsify: Register = (program, start) => {
@@ -25,14 +39,21 @@ export const registerSparsify: Register = (program, start) => {
           does: 'a window of 128 tokens to either side, and the first token',
           command: 'farfield sparsify --model model.onnx --pattern "global:0+window:128" --out sparse.onnx',
         },
+        {
+          does: 'and how far its outputs move on a text, with tokenizer.json beside the model',
+          command: 'farfield sparsify --model model.onnx --pattern window:64 --out sparse.onnx --text book.txt',
+        },
       ],
     })
       .option('--model <file>', 'an .onnx file')
-      .option('--pattern <pattern>', 'which pairs attend, for example "global:0+window:128"'),
+      .option('--pattern <pattern>', 'which pairs attend, for example "global:0+window:128"')
+      .option('--text <file>', 'a UTF-8 text on which to compare the outputs with those of the dense model')
+      .option('--tokenizer <folder>', 'where tokenizer.json lies; default: beside the model')
+      .option('--length <tokens>', 'tokens of the text to read', integer(2), 512),
   ).action(start(sparsify, ['model', 'pattern', 'out']));
 };
 
-async function sparsify(options: Options & { readonly model: string }, context: CommandContext): Promise<void> {
+async function sparsify(options: Options, context: CommandContext): Promise<void> {
   const pattern = parsePattern(options.pattern);
   const opened = await openOnnx(options.model, context.signal);
   try {
@@ -48,10 +69,39 @@ async function sparsify(options: Options & { readonly model: string }, context: 
       0,
     );
     const files = await writeOnnxFiles(graph, weightBytes, options, context);
-    context.result({ files, pattern, found, unmatched }, describe(files, pattern, found, unmatched));
+    const differences = await compare(opened.model.graph, graph, options, context);
+    context.result(
+      { files, pattern, found, unmatched, ...(differences === undefined ? {} : { differences }) },
+      describe(files, pattern, found, unmatched) + describeDifferences(differences),
+    );
   } finally {
     await opened.close();
   }
+}
+
+/** How far the outputs move on the text, where one was given. */
+async function compare(
+  dense: Graph,
+  sparse: Graph,
+  { text, tokenizer: folder, model, length }: Options,
+  { signal }: CommandContext,
+): Promise<OutputDifference[] | undefined> {
+  if (text === undefined) return undefined;
+  const tokenizer = await loadTokenizer(folder ?? dirname(model));
+  const ids = tokenizer.encode(await readText(text, '--text'), { addSpecialTokens: true }).slice(0, length);
+  return compareOnnx({ dense, sparse, ids, backend: await createNodeBackend(), signal });
+}
+
+function describeDifferences(differences: readonly OutputDifference[] | undefined): string {
+  if (differences === undefined) return '';
+  const rows = differences.map(({ output, largestDifference, meanCosine, leastCosine }) => [
+    output,
+    largestDifference.toPrecision(3),
+    meanCosine.toFixed(5),
+    leastCosine.toFixed(5),
+  ]);
+  const head = ['beside dense', 'largest difference', 'mean cosine', 'least'];
+  return `\n\n${formatTable([head, ...rows], [1, 2, 3])}`;
 }
 
 function describe(
