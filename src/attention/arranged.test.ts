@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { arrangeMask, compileMask } from '../mask/index.ts';
 import {
+  allows,
   axial,
   causal,
   globalTokens,
@@ -203,13 +204,14 @@ describe.each(builds)('attention in an order of its own on the wasm build %s', (
     expectClose('output', (await device.attention(options)).output.data, want.output, TOLERANCE);
   });
 
-  it('keeps what is not a number to the rows that see it', async () => {
-    const options = example(union(window(10), window({ left: 30, right: 30, dilation: 8 })), 1);
-    options.q.data[64 * 500] = Number.NaN;
-    const { output, lse } = await device.attention(options);
-    for (let i = 0; i < lse.length; i++) {
-      expect(Number.isNaN(lse[i]), `row ${i}`).toBe(i === 500);
-      expect(Number.isNaN(output.data[64 * i]), `row ${i}`).toBe(i === 500);
+  it.each(['q', 'k', 'v'] as const)('keeps what is not a number in %s to the rows that see it', async (which) => {
+    const pattern = union(sinks(2), window(10), window({ left: 30, right: 30, dilation: 8 }));
+    const options = example(pattern, 1);
+    options[which].data.fill(Number.NaN, 64 * 500, 64 * 501);
+    const { output } = await device.attention(options);
+    for (let q = 0; q < 900; q++) {
+      const sees = which === 'q' ? q === 500 : allows(pattern, { head: 0, q, k: 500 });
+      expect(Number.isNaN(output.data[64 * q]), `row ${q}`).toBe(sees);
     }
   });
 });

@@ -37,6 +37,8 @@ function pairsOf(passes: readonly Pass[], head: number, { queries, keys }: Block
     const known = new Set(queryOrder?.filter((q) => q >= 0));
     expect(known.size).toBe(queryOrder?.filter((q) => q >= 0).length ?? 0);
     if (p === 0 && queryOrder) expect(known.size).toBe(queries);
+    const tokens = keyOrder?.filter((k) => k >= 0) ?? [];
+    expect(new Set(tokens).size).toBe(tokens.length);
     if (queryOrder) expect(queryOrder).toHaveLength((rowStart.length - 1) * BLOCK_SIDE);
     expect((keyOrder?.length ?? 0) % BLOCK_SIDE).toBe(0);
     expect(keyOrder === undefined || keyOrder.length <= pass.keys).toBe(true);
@@ -103,6 +105,9 @@ const headwise = fc.array(composed, { minLength: 2, maxLength: 3 }).map((heads) 
 const length = fc.oneof(fc.constantFrom(65, 128, 192), fc.integer({ min: 65, max: 300 }));
 const offset = fc.option(fc.integer({ min: -150, max: 300 }), { nil: undefined });
 
+const globals = globalTokens({ positions: [3, 99] });
+const globalKeys = globalTokens({ positions: [3, 99], direction: 'keys' });
+
 describe('arrangeMask', () => {
   it('has every pair in one pass and every query in the first, for any pattern, lengths and heads', () => {
     let arranged = 0;
@@ -146,8 +151,11 @@ describe('arrangeMask', () => {
 
   it.each<[string, Pattern, number]>([
     ['causal dilated window', intersect(causal(), window({ left: 50, right: 50, dilation: 8 })), 1],
-    ['dilated window and sinks', union(sinks(4), window({ left: 50, dilation: 8 })), 2],
-    ['dilated window and globals', union(globalTokens({ positions: [3, 99] }), window({ left: 50, dilation: 8 })), 2],
+    ['dilated window and sinks', union(sinks(4), window({ left: 50, dilation: 8 })), 1],
+    ['causal dilated window and sinks', intersect(causal(), union(sinks(70), window({ left: 50, dilation: 8 }))), 2],
+    ['dilated window and global keys', union(globalKeys, window({ left: 50, dilation: 8 })), 1],
+    ['dilated window and globals', union(globals, sinks(2), window({ left: 50, right: 9, dilation: 8 })), 2],
+    ['axial and sinks, beyond the grid', union(sinks(4), axial({ grid: [30, 30], axes: [0] })), 1],
     ['strided', strided(32), 2],
     ['axial in two dimensions', axial({ grid: [32, 32], axes: [[0], [1]] }), 2],
     ['axial in three dimensions', axial({ grid: [8, 8, 16], axes: [[0], [1], [2]] }), 3],
@@ -165,14 +173,14 @@ describe('arrangeMask', () => {
     ],
     ['causal axial', intersect(causal(), axial({ grid: [32, 32], axes: [[0], [1]] })), 2],
   ])('understands: %s', (_, pattern, count) => {
-    const mask = compileMask(pattern, { queries: 1024, keys: 1024, heads: 1 });
+    const mask = compileMask(pattern, { queries: 1024, keys: 1024, heads: 1, length: Infinity });
     const passes = arrangeMask(mask, ANY) ?? [];
     expect(passes).toHaveLength(count);
     expectArranged(mask, passes);
   });
 
   it('takes heads as they are: one dilated, one plain, one with a pass more', () => {
-    const heads = [window({ left: 40, dilation: 5 }), window(64), union(sinks(3), window({ left: 30, dilation: 16 }))];
+    const heads = [window({ left: 40, dilation: 5 }), window(64), union(window(3), window({ left: 30, dilation: 16 }))];
     const mask = compileMask(perHead(heads), { queries: 1000, keys: 1000, heads: 6 });
     const passes = arrangeMask(mask) ?? [];
     expect(passes).toHaveLength(2);

@@ -1,7 +1,7 @@
 import { distinctHeads } from '../../pattern/heads.ts';
 import type { Pattern } from '../../pattern/pattern.ts';
 import { BitmapStore } from '../bitmap.ts';
-import { BLOCK_SIDE, type BlockMask } from '../block-mask.ts';
+import { BLOCK_SIDE, type BlockMask, type BlockRows } from '../block-mask.ts';
 import { compileRows, isCompiled } from '../compile.ts';
 import { MAX_BITMAPS } from '../kept-blocks.ts';
 import type { TokenClasses } from './classes.ts';
@@ -9,19 +9,31 @@ import { workOf } from './cost.ts';
 import { gatherClasses } from './gather.ts';
 import { type HeadPass, joinHeads, type OrderedRows, type Pass } from './passes.ts';
 import { type ClassPattern, restrictPattern } from './restrict.ts';
-import { splitPattern, unionOf } from './split.ts';
+import { addSharedKeys, findSharedKeys, type SharedKeys } from './shared-keys.ts';
+import { type ScatteredPart, splitPattern, unionOf } from './split.ts';
 
 /** Share of the work of a mask that an arrangement must save, by default. */
 const LEAST_GAIN = 0.2;
 
-/** What one pass of a head computes: a pattern in natural order, or one within classes of tokens. */
-type Plan = { readonly pattern: Pattern } | { readonly classes: TokenClasses; readonly patternOf: ClassPattern };
+/** What one pass of a head computes within classes of tokens, and between every query and a few keys that all classes are given. */
+interface ClassPlan {
+  readonly classes: TokenClasses;
+  readonly patternOf: ClassPattern;
+  readonly shared?: readonly number[];
+}
+
+/** The same in natural order. */
+interface PlainPlan {
+  readonly pattern: Pattern;
+}
+
+type Plan = PlainPlan | ClassPlan;
 
 /**
  * The pairs of a mask as one or more passes, each in an order of queries and keys in which the blocks fill up, so that kernels
  * compute fewer pairs in vain: a dilated window is a plain window between the tokens of a residue class, a column of a grid is a
  * row of its transpose. No two passes have a pair in common, together they have all, and the first has every query. Of a union
- * the scattered parts get a pass each, the others one in natural order. undefined where that would not save `leastGain` of the work,
+ * the scattered parts get a pass each, the others one in natural order; a few sinks or global keys join the first. undefined where that would not save `leastGain` of the work,
  * and where nothing is known of the pattern.
  *
  * Analytic: time and memory proportional to the tokens and the kept blocks. `mask` is one that compileMask made; a refined mask,
@@ -31,14 +43,14 @@ export function arrangeMask(mask: BlockMask, leastGain = LEAST_GAIN): readonly P
   const { pattern, queries, keys, heads, headRows } = mask;
   if (!isCompiled(mask) || queries <= BLOCK_SIDE || Math.max(queries, keys) >= 2 ** 31) return undefined;
   const { patterns } = distinctHeads(pattern, heads);
-  const plans = patterns.map((own) => planHead(own, Math.max(queries, keys)));
+  const plans = patterns.map((own) => planHead(own, mask));
   if (plans.every((own) => own === undefined)) return undefined;
   let isArranged = false;
   const passes = mask.rows.map((rows, i): HeadPass[] => {
     const plain: HeadPass = { rows, bitmaps: mask.bitmaps };
     const plan = plans[i];
     if (plan === undefined) return [plain];
-    const arranged = plan.map((step, p) => makePass(step, p === 0, mask));
+    const arranged = plan.map((step, p) => makePass(step, p === 0, mask, rows));
     if (workOfPasses(arranged) > (1 - leastGain) * workOfPasses([plain])) return [plain];
     isArranged = true;
     return arranged;
@@ -55,10 +67,27 @@ function workOfPasses(passes: readonly HeadPass[]): number {
 }
 
 /** The passes of one head's pattern, disjoint; undefined where none is scattered or it is not known how to take off one from another. */
-function planHead(pattern: Pattern, tokens: number): Plan[] | undefined {
+function planHead(pattern: Pattern, mask: BlockMask): Plan[] | undefined {
   const split = splitPattern(pattern);
+  const tokens = Math.max(mask.queries, mask.keys);
   if (split === undefined || split.scattered.some(({ classes }) => classes.count > tokens)) return undefined;
   const { plain, scattered } = split;
+  return planShared(scattered, findSharedKeys(plain, mask)) ?? planParts(scattered, plain);
+}
+
+/** With a few keys that every class is given. */
+function planShared(scattered: readonly ScatteredPart[], { keys, rest }: SharedKeys): Plan[] | undefined {
+  if (keys.length === 0) return undefined;
+  const taken: Pattern = { kind: 'global', positions: keys, direction: 'keys' };
+  const [first, ...others] = planScattered(scattered, [...rest, taken]) ?? [];
+  if (first === undefined) return undefined;
+  const plans: Plan[] = [{ ...first, shared: keys }, ...others];
+  if (rest.length > 0)
+    plans.push({ pattern: { kind: 'intersect', of: [unionOf(rest), { kind: 'complement', of: taken }] } });
+  return plans;
+}
+
+function planParts(scattered: readonly ScatteredPart[], plain: readonly Pattern[]): Plan[] | undefined {
   // What is not scattered stays whole, and is taken off from the others where that can be said of classes. It is computed last: it
   // takes up the results so far in their own order, which memory likes better.
   const first = planScattered(scattered, plain);
@@ -70,12 +99,9 @@ function planHead(pattern: Pattern, tokens: number): Plan[] | undefined {
 }
 
 /** Each part without those before it. */
-function planScattered(
-  parts: readonly { readonly classes: TokenClasses; readonly pattern: Pattern }[],
-  before: readonly Pattern[],
-): Plan[] | undefined {
+function planScattered(parts: readonly ScatteredPart[], before: readonly Pattern[]): ClassPlan[] | undefined {
   const earlier = [...before];
-  const plans: Plan[] = [];
+  const plans: ClassPlan[] = [];
   for (const { classes, pattern } of parts) {
     const own = restrictPattern(pattern, classes);
     const taken = restrictPattern({ kind: 'union', of: [...earlier] }, classes);
@@ -90,11 +116,15 @@ function planScattered(
   return plans;
 }
 
-function makePass(plan: Plan, isFirst: boolean, mask: BlockMask): HeadPass {
+/** `natural`: the mask's own rows of the head. */
+function makePass(plan: Plan, isFirst: boolean, mask: BlockMask, natural: BlockRows): HeadPass {
   if ('pattern' in plan) return plainPass(plan.pattern, mask);
   const store = new BitmapStore(MAX_BITMAPS);
-  const rows = gatherClasses(mask, plan.classes, plan.patternOf, store);
-  return { rows: isFirst ? withEveryQuery(rows, mask.queries) : rows, bitmaps: store.words() };
+  const { classes, patternOf, shared } = plan;
+  const gathered = gatherClasses(mask, classes, patternOf, store);
+  const complete = isFirst ? withEveryQuery(gathered, mask.queries) : gathered;
+  const rows = shared ? addSharedKeys(complete, shared, natural, mask.bitmaps, store) : complete;
+  return { rows, bitmaps: store.words() };
 }
 
 function plainPass(pattern: Pattern, { queries, keys, queryOffset }: BlockMask): HeadPass {
@@ -103,7 +133,7 @@ function plainPass(pattern: Pattern, { queries, keys, queryOffset }: BlockMask):
   return { rows, bitmaps: store.words() };
 }
 
-/** The first pass writes every row of the output: those that are in no class come last, and see nothing. */
+/** The first pass writes every row of the output: those that are in no class come last. */
 function withEveryQuery(rows: OrderedRows, queries: number): OrderedRows {
   const { queryOrder = new Int32Array(), rowStart } = rows;
   const isThere = new Uint8Array(queries);

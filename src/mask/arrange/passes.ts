@@ -4,8 +4,8 @@ import { MAX_BITMAPS } from '../kept-blocks.ts';
 
 /**
  * Blocks of queries and keys in orders of their own: row r of the blocks is the query row `queryOrder[r]` of the mask, column c its
- * key `keyOrder[c]`; -1 stands for none, which no pair has. Both have whole blocks, and `queryOrder` all those of `rowStart`.
- * Without an order, each stands for itself.
+ * key `keyOrder[c]`; -1 stands for none, which no pair has. A token has one place. Both have whole blocks, and `queryOrder` all
+ * those of `rowStart`. Without an order, each stands for itself.
  */
 export interface OrderedRows extends BlockRows {
   readonly queryOrder?: Int32Array;
