@@ -1,5 +1,5 @@
 /** A decoder that reads token streams of any length. */
-import type { WasmDevice } from '../attention/index.ts';
+import type { NumberType, WasmDevice } from '../attention/index.ts';
 import { DeviceError, ModelError } from '../errors.ts';
 import { dense, type Pattern } from '../pattern/index.ts';
 import type { Tokenizer } from '../text/index.ts';
@@ -17,6 +17,8 @@ export interface StreamOptions {
   readonly length?: number;
   /** Tokens that pass through the layers together. Default 1024. */
   readonly chunk?: number;
+  /** How keys and values are kept: f16 and bf16 take half the memory (see KeyValueCache). Default 'f32'. */
+  readonly storage?: NumberType;
 }
 
 export interface LanguageModelParts {
@@ -59,14 +61,16 @@ export class LanguageModel implements AsyncDisposable {
   stream(options: StreamOptions = {}): TokenStream {
     if (this.#disposed) throw new DeviceError('stream: the model was disposed');
     const { config, engine, device, machine, weightBytes } = this.#parts;
-    const { pattern = dense(), positions = 'auto', length = config.context, chunk = DEFAULT_CHUNK } = options;
+    const { pattern = dense(), positions = 'auto', length = config.context } = options;
+    const { chunk = DEFAULT_CHUNK, storage = 'f32' } = options;
     if (positions === 'cached' && !engine.hasCachedPositions) {
       throw new ModelError('positions "cached" is not implemented for this architecture; use "given"');
     }
     const own = engine.hasCachedPositions ? positions : 'given';
     const resolved = resolvePositions({ pattern, positions: own, length, context: config.context });
     const layers = engine.patterns.map((layer) => decoderPattern(layer, pattern, resolved.positions));
-    checkStreamMemory({ config, layers, length, chunk, floatsPerRow: engine.floatsPerRow, weightBytes, machine });
+    const { floatsPerRow } = engine;
+    checkStreamMemory({ config, layers, length, chunk, storage, floatsPerRow, weightBytes, machine });
     const stream: TokenStream = new TokenStream({
       engine,
       device,
@@ -74,6 +78,7 @@ export class LanguageModel implements AsyncDisposable {
       layers,
       ...resolved,
       chunk,
+      storage,
       inTurn: (work) => this.#inTurn(work),
       onClose: () => this.#streams.delete(stream),
     });

@@ -1,6 +1,6 @@
 /** A tiny Llama against its definition in float64, and what the layers of model/ refuse. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createDevice, type WasmDevice } from '../attention/index.ts';
+import { createDevice, type NumberType, type WasmDevice } from '../attention/index.ts';
 import { ArgumentError, CheckpointError, DeviceError, MemoryError, ModelError } from '../errors.ts';
 import { causal, dense, intersect, type Pattern, sinks, union, window } from '../pattern/index.ts';
 import type { LlamaConfig } from './llama-config.ts';
@@ -48,6 +48,27 @@ describe('a tiny Llama', () => {
       });
       expect(worst(losses, wanted)).toBeLessThan(1e-4);
       expect(stream.length).toBe(149);
+    }
+  });
+
+  it('keeps keys and values in half the memory, with the error of their rounding', async () => {
+    await using model = await open();
+    const read = async (storage: NumberType) => {
+      const stream = model.stream({ storage, pattern: streaming });
+      const logits = await stream.logits(ids.slice(0, 90));
+      return { logits, bytes: stream.bytes };
+    };
+    const [f32, f16, bf16] = [await read('f32'), await read('f16'), await read('bf16')];
+    expect([f16.bytes, bf16.bytes]).toEqual([f32.bytes / 2, f32.bytes / 2]);
+    // Half a unit in the last of 11 or 8 bits, in a few layers, relative to the greatest logit.
+    const greatest = Math.max(...f32.logits.map(Math.abs));
+    for (const [{ logits }, bits] of [
+      [f16, 11],
+      [bf16, 8],
+    ] as const) {
+      const error = worst(logits, [...f32.logits]) / greatest;
+      expect(error).toBeGreaterThan(0);
+      expect(error).toBeLessThan(4 * 2 ** -bits);
     }
   });
 

@@ -1,4 +1,6 @@
 /** How much memory a model and a stream take, said before anything is allocated. */
+import type { NumberType } from '../attention/index.ts';
+import { NUMBER_BYTES } from '../attention/storage.ts';
 import { MemoryError } from '../errors.ts';
 import { keysVisibleLater, type Pattern } from '../pattern/index.ts';
 import type { DecoderPattern } from './decoder-pattern.ts';
@@ -22,13 +24,15 @@ export interface StreamMemory {
   readonly layers: readonly DecoderPattern[];
   readonly length: number;
   readonly chunk: number;
+  /** How keys and values are kept. */
+  readonly storage: NumberType;
   readonly floatsPerRow: number;
   readonly weightBytes: number;
   readonly machine: Machine;
 }
 
 /** Bytes that keys and values take at most while `length` tokens are read. */
-export function cacheBytes({ config, layers, length, chunk }: Omit<StreamMemory, 'machine'>): number {
+export function cacheBytes({ config, layers, length, chunk, storage }: Omit<StreamMemory, 'machine'>): number {
   const { heads, keyValueHeads, headWidth } = config;
   const rows = Math.min(chunk, length);
   const before = length - rows;
@@ -46,7 +50,7 @@ export function cacheBytes({ config, layers, length, chunk }: Omit<StreamMemory,
     return tokens;
   };
   const tokens = layers.reduce((sum, layer) => sum + tokensOf(layer), 0);
-  return tokens * keyValueHeads * headWidth * 2 * 4;
+  return tokens * keyValueHeads * headWidth * 2 * NUMBER_BYTES[storage];
 }
 
 /** @throws MemoryError where the stream does not fit beside the weights. */

@@ -1,5 +1,5 @@
 /** Reading a text token by token, or a thousand at a time, with memory for what the pattern can still see. */
-import { KeyValueCache, type WasmDevice } from '../attention/index.ts';
+import { KeyValueCache, type NumberType, type WasmDevice } from '../attention/index.ts';
 import { ArgumentError, DeviceError } from '../errors.ts';
 import type { AttentionCallback } from '../graph/index.ts';
 import type { Pattern } from '../pattern/index.ts';
@@ -18,6 +18,7 @@ export interface TokenStreamParts {
   readonly positions: 'given' | 'cached';
   readonly farthest: number;
   readonly chunk: number;
+  readonly storage: NumberType;
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
   readonly onClose: () => void;
 }
@@ -43,7 +44,7 @@ export class TokenStream {
   #closed = false;
 
   constructor(parts: TokenStreamParts) {
-    const { engine, device, layers, chunk } = parts;
+    const { engine, device, layers, chunk, storage } = parts;
     if (!Number.isSafeInteger(chunk) || chunk < 1) {
       throw new ArgumentError(`stream: chunk must be a positive integer, got ${chunk}`);
     }
@@ -55,6 +56,7 @@ export class TokenStream {
     this.#cache = new KeyValueCache(
       device,
       layers.map((layer) => ({ ...layer, ...widths })),
+      { storage },
     );
   }
 

@@ -1,4 +1,5 @@
 /** Continuing a text. */
+import type { NumberType } from '../attention/index.ts';
 import { ArgumentError } from '../errors.ts';
 import type { LanguageModel, Positions } from '../model/index.ts';
 import type { Pattern } from '../pattern/index.ts';
@@ -16,6 +17,8 @@ export interface GenerateOptions extends SamplingOptions {
   /** Which earlier tokens each token sees. Default: all. */
   readonly pattern?: Pattern;
   readonly positions?: Positions;
+  /** How keys and values are kept. Default 'f32'. */
+  readonly storage?: NumberType;
   /** Ends before the first of these texts. */
   readonly stop?: readonly string[];
   /** Goes on after the model's end-of-text token. Default false. */
@@ -64,6 +67,7 @@ export async function generate(options: GenerateOptions): Promise<GenerateResult
     length: prompt.length + maxTokens,
     ...(pattern === undefined ? {} : { pattern }),
     ...(positions === undefined ? {} : { positions }),
+    ...(options.storage === undefined ? {} : { storage: options.storage }),
   });
   const ids: number[] = [];
   let text = '';

@@ -1,4 +1,5 @@
 /** How well a model predicts a text. */
+import type { NumberType } from '../attention/index.ts';
 import { ArgumentError, MemoryError } from '../errors.ts';
 import type { LanguageModel, Positions, TokenStream } from '../model/index.ts';
 import { dense, type Pattern } from '../pattern/index.ts';
@@ -26,6 +27,8 @@ export interface PerplexityOptions {
   readonly pattern?: Pattern;
   /** Default 'auto': see Positions. */
   readonly positions?: Positions;
+  /** How keys and values are kept. Default 'f32'. */
+  readonly storage?: NumberType;
   /** Tokens to read from the start. Default: all. */
   readonly length?: number;
   /** Reads the text with dense attention too, as far as memory goes. */
@@ -61,12 +64,13 @@ export interface PerplexityResult {
  */
 export async function perplexity(options: PerplexityOptions): Promise<PerplexityResult> {
   const { model, ids, pattern = dense(), positions = 'auto', length = ids.length, compare } = options;
+  const { storage = 'f32' } = options;
   if (!Number.isSafeInteger(length) || length < 2 || length > ids.length) {
     throw new ArgumentError(
       `perplexity: length is ${length}; it must be an integer from 2 to the ${ids.length} tokens of the text`,
     );
   }
-  const result = await measure(options, model.stream({ pattern, positions, length }), length, 'pattern');
+  const result = await measure(options, model.stream({ pattern, positions, length, storage }), length, 'pattern');
   if (compare === undefined) return result;
   const wanted = Math.max(2, Math.min(options.compareLength ?? length, length));
   const [stream, reached] = longestDense(model, wanted);

@@ -65,6 +65,7 @@ async function continuePrompt(options: Options, context: CommandContext): Promis
     maxTokens,
     ...pattern,
     positions,
+    storage: options.kv,
     temperature,
     topP,
     seed,

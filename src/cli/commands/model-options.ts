@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { NumberType } from '../../attention/index.ts';
 import { FarfieldError } from '../../errors.ts';
 import { type LanguageModel, loadLanguageModel, type Positions } from '../../model/index.ts';
 import { type Pattern, parsePattern } from '../../pattern/index.ts';
@@ -14,6 +15,7 @@ export interface ModelOptions {
   readonly pattern?: string;
   readonly positions: Positions;
   readonly weights: 'quantized' | 'f32';
+  readonly kv: NumberType;
   readonly threads?: number;
 }
 
@@ -37,6 +39,11 @@ export function addModelOptions(command: Command): Command {
       new Option('--weights <form>', 'quantized: as the file stores them; f32: expanded, larger, and the exact numbers')
         .choices(['quantized', 'f32'])
         .default('quantized'),
+    )
+    .addOption(
+      new Option('--kv <type>', 'how keys and values are kept; f16 and bf16 take half the memory')
+        .choices(['f32', 'f16', 'bf16'])
+        .default('f32'),
     )
     .option('--threads <count>', 'threads; default: one for each core', integer(1));
 }

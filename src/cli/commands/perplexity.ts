@@ -62,6 +62,7 @@ async function measure(options: Options, context: CommandContext): Promise<void>
     ids,
     ...pattern,
     positions: options.positions,
+    storage: options.kv,
     length,
     ...(compare === undefined
       ? {}
