@@ -84,12 +84,20 @@ export function keyCover(pattern: Pattern, maximumLength: number | undefined): K
       return intersection(pattern.of, maximumLength);
     case 'perHead':
       throw new Error('keyCover: a perHead must be resolved by headPattern first');
-    default: {
-      const expanded = isFamily(pattern) ? definitionOf(pattern).expand?.(pattern) : undefined;
-      return expanded === undefined
-        ? refuse(pattern, 'has no keys at fixed distances, fixed places or in a table of blocks')
-        : keyCover(expanded, maximumLength);
-    }
+    default:
+      return expandedCover(pattern, maximumLength);
+  }
+}
+
+/** The cover of a kind that is made of simpler ones; what is refused of those is refused under its own name. */
+function expandedCover(pattern: Pattern, maximumLength: number | undefined): KeyCover {
+  const expanded = isFamily(pattern) ? definitionOf(pattern).expand?.(pattern) : undefined;
+  if (expanded === undefined) refuse(pattern, 'has no keys at fixed distances, fixed places or in a table of blocks');
+  try {
+    return keyCover(expanded, maximumLength);
+  } catch (error) {
+    if (error instanceof CoverError) refuse(pattern, error.why);
+    throw error;
   }
 }
 
@@ -215,6 +223,15 @@ export function drawnTable(pattern: RandomBlocks, maximumLength: number | undefi
   return { block, rows };
 }
 
+/** A pattern that is no pieces, and why. */
+class CoverError extends PatternError {
+  readonly why: string;
+  constructor(pattern: Pattern, why: string) {
+    super(`${formatPattern(pattern)} cannot be written in ONNX operators: it ${why}`);
+    this.why = why;
+  }
+}
+
 function refuse(pattern: Pattern, why: string): never {
-  throw new PatternError(`${formatPattern(pattern)} cannot be written in ONNX operators: it ${why}`);
+  throw new CoverError(pattern, why);
 }
