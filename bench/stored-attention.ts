@@ -42,19 +42,16 @@ export class StoredAttention implements AsyncDisposable {
   readonly #device: WasmDevice;
   readonly #mask: BlockMask;
   readonly #tensors: Readonly<Record<keyof typeof INPUTS | 'output', Tensor<NumberArray>>>;
+  /** Made when they are first wanted. */
+  #gradients: Readonly<Record<'gradQ' | 'gradK' | 'gradV', Tensor<NumberArray>>> | undefined;
 
   private constructor(device: WasmDevice, shape: Shape, { storage, keysAlone }: Storing) {
     this.#device = device;
     const { length, heads, width } = shape;
     this.#mask = compileMask(window(shape.window), { queries: length, keys: length, heads });
     const rest = keysAlone ? 'f32' : storage;
-    const empty = (type: NumberType): Tensor<NumberArray> => ({
-      data: device.allocate(heads * length * width, type),
-      type,
-      shape: [1, heads, length, width],
-    });
     const input = (which: keyof typeof INPUTS, type: NumberType) => {
-      const tensor = empty(type);
+      const tensor = this.#empty(shape, type);
       const head = new Float32Array(length * width);
       for (let h = 0; h < heads; h++) {
         fillHead(head, which, h, width);
@@ -70,7 +67,7 @@ export class StoredAttention implements AsyncDisposable {
       k: input('k', storage),
       v: input('v', storage),
       gradOutput: input('gradOutput', rest),
-      output: empty(rest),
+      output: this.#empty(shape, rest),
     };
   }
 
@@ -86,11 +83,21 @@ export class StoredAttention implements AsyncDisposable {
   async both(signal?: AbortSignal) {
     const { q, k, v, gradOutput } = this.#tensors;
     const { output, lse } = await this.forward(signal);
+    this.#gradients ??= { gradQ: this.#like(q), gradK: this.#like(k), gradV: this.#like(v) };
     const gradients = await this.#device.attentionGradients({
-      ...{ q, k, v, output, lse, gradOutput, mask: this.#mask },
+      ...{ q, k, v, output, lse, gradOutput, ...this.#gradients, mask: this.#mask },
       ...(signal ? { signal } : {}),
     });
     return { output, ...gradients };
+  }
+
+  #like({ shape, type = 'f32' }: Tensor<NumberArray>): Tensor<NumberArray> {
+    const [, heads, length, width] = shape;
+    return this.#empty({ heads, length, width }, type);
+  }
+
+  #empty({ heads, length, width }: Pick<Shape, 'heads' | 'length' | 'width'>, type: NumberType): Tensor<NumberArray> {
+    return { data: this.#device.allocate(heads * length * width, type), type, shape: [1, heads, length, width] };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
