@@ -13,11 +13,15 @@ export interface AttentionRows {
   readonly sinkLogits?: Float32Array;
   /** [rows, H*E]: written by forward(), read by backward(). */
   readonly output: Float32Array;
+  /** [rows, H], where the graph reads it: natural log, -Infinity for a row that sees no key. Written by forward(), read by backward(). */
+  readonly lse?: Float32Array;
 }
 
 export interface AttentionGradientRows extends AttentionRows {
   /** Gradient of the output [rows, H*E]. */
   readonly gradOutput: Float32Array;
+  /** Gradient of the log-sum-exps [rows, H], where they have one. */
+  readonly gradLse?: Float32Array;
   /** To be written: [rows, H*D], [rows, G*D], [rows, G*E] and, where there are sink logits, [H]. */
   readonly gradQ: Float32Array;
   readonly gradK: Float32Array;

@@ -49,6 +49,7 @@ export class PackedAttention implements AttentionPass {
     const states: Float32Array[] = [];
     for (const run of this.#runs) {
       const { lse } = await this.#device.attention({ ...this.#problem(node, rows, run), signal });
+      if (rows.lse !== undefined) byRows(lse, node.heads, run, rows.lse);
       states.push(lse);
     }
     return states;
@@ -68,6 +69,7 @@ export class PackedAttention implements AttentionPass {
         ...this.#problem(node, rows, run),
         lse: states[i] as Float32Array,
         gradOutput: part(rows.gradOutput, heads, valueWidth),
+        ...(rows.gradLse === undefined ? {} : { gradLse: byHeads(rows.gradLse, heads, run) }),
         gradQ: part(rows.gradQ, heads, width),
         gradK: part(rows.gradK, keyValueHeads, width),
         gradV: part(rows.gradV, keyValueHeads, valueWidth),
@@ -116,4 +118,32 @@ function partOf(data: Float32Array, run: Run, heads: number, width: number): Ten
     shape: [count, length, heads, width],
     layout: 'BNHD',
   };
+}
+
+/** Numbers of each batch entry and head [B, H, N] to the run's rows of [rows, H]. */
+function byRows(values: Float32Array, heads: number, run: Run, into: Float32Array): void {
+  eachPlace(heads, run, (inRows, inHeads) => {
+    into[inRows] = values[inHeads] as number;
+  });
+}
+
+/** The reverse of byRows(). */
+function byHeads(rows: Float32Array, heads: number, run: Run): Float32Array {
+  const values = new Float32Array(run.count * run.length * heads);
+  eachPlace(heads, run, (inRows, inHeads) => {
+    values[inHeads] = rows[inRows] as number;
+  });
+  return values;
+}
+
+function eachPlace(
+  heads: number,
+  { first, length, count }: Run,
+  visit: (inRows: number, inHeads: number) => void,
+): void {
+  for (let b = 0; b < count; b++) {
+    for (let row = 0; row < length; row++) {
+      for (let h = 0; h < heads; h++) visit((first + b * length + row) * heads + h, (b * heads + h) * length + row);
+    }
+  }
 }

@@ -40,6 +40,7 @@ export type Operation =
       readonly rows: AttentionEdges;
       readonly state: AttentionState;
       readonly gradOutput: Edge;
+      readonly gradLse: Edge | undefined;
       /** For q, k and v: where the gradient goes, and what is known of it before. */
       readonly gradients: readonly { readonly into: Edge; readonly part: Edge | undefined }[];
     };
@@ -49,6 +50,7 @@ export interface AttentionEdges {
   readonly k: Edge;
   readonly v: Edge;
   readonly output: Edge;
+  readonly lse: Edge | undefined;
   /** Number of the parameter. */
   readonly sinkLogits: number | undefined;
 }
@@ -165,9 +167,7 @@ class Planner {
         }
         if (!(isStep && stage.isFused)) this.#dense(compiled.forward, stage.forward, values);
       } else {
-        const output = this.#options.graph.values.get(stage.node.output);
-        if (output === undefined) throw new ArgumentError(`the graph has no value ${stage.node.output}`);
-        values.set(output.name, new Edge(output));
+        for (const name of madeBy(stage.node)) values.set(name, new Edge(this.#value(name)));
         const rows = this.#attentionEdges(stage.node, values);
         const state: AttentionState | undefined = isLast ? { value: undefined } : undefined;
         if (state !== undefined) this.#states.set(rows.output, state);
@@ -182,7 +182,7 @@ class Planner {
     const needed: CompiledStage[] = [];
     for (const compiled of group.toReversed()) {
       const { stage } = compiled;
-      const makes = stage.kind === 'dense' ? stage.forward.outputs.map((value) => value.name) : [stage.node.output];
+      const makes = stage.kind === 'dense' ? stage.forward.outputs.map((value) => value.name) : madeBy(stage.node);
       if (!makes.some((name) => read.has(name))) continue;
       needed.unshift(compiled);
       const reads =
@@ -294,14 +294,15 @@ class Planner {
     const state = this.#states.get(rows.output);
     if (state === undefined) throw new ArgumentError(`attention ${node.name}: no forward pass`);
     const gradOutput = this.#gradient(node.output);
-    this.#gradients.delete(node.output);
+    const gradLse = node.lse === undefined ? undefined : this.#gradients.get(node.lse);
+    for (const name of madeBy(node)) this.#gradients.delete(name);
     const gradients = [rows.q, rows.k, rows.v].map(({ value }) => {
       const part = this.#gradients.get(value.name);
       const into = this.#gradientEdge(value.name);
       this.#gradients.set(value.name, into);
       return { into, part };
     });
-    this.#operations.push({ kind: 'attention backward', node, rows, state, gradOutput, gradients });
+    this.#operations.push({ kind: 'attention backward', node, rows, state, gradOutput, gradLse, gradients });
   }
 
   /** The gradient so far. */
@@ -312,9 +313,13 @@ class Planner {
   }
 
   #gradientEdge(name: string): Edge {
+    return new Edge({ ...this.#value(name), name: gradientOf(name) });
+  }
+
+  #value(name: string): Value {
     const value = this.#options.graph.values.get(name);
     if (value === undefined) throw new ArgumentError(`the graph has no value ${name}`);
-    return new Edge({ ...value, name: gradientOf(name) });
+    return value;
   }
 
   #attentionEdges(node: AttentionNode, values: ReadonlyMap<string, Edge>): AttentionEdges {
@@ -328,7 +333,8 @@ class Planner {
     if (sinkLogits !== undefined && number === undefined) {
       throw new ArgumentError(`attention ${node.name}: sink logits must be an input of the graph to be trained`);
     }
-    return { q: edge(q), k: edge(k), v: edge(v), output: edge(node.output), sinkLogits: number };
+    const lse = node.lse === undefined ? undefined : edge(node.lse);
+    return { q: edge(q), k: edge(k), v: edge(v), output: edge(node.output), lse, sinkLogits: number };
   }
 
   #source(name: string, values: ReadonlyMap<string, Edge>): Source {
@@ -345,9 +351,14 @@ function attentionInputs(node: AttentionNode): string[] {
   return [q, k, v];
 }
 
+function madeBy({ output, lse }: AttentionNode): string[] {
+  return lse === undefined ? [output] : [output, lse];
+}
+
 /** Values of the forward pass that a stage's backward pass reads. */
 function readsOfBackward(stage: TrainingStage): string[] {
-  if (stage.kind === 'attention') return stage.hasBackward ? [...attentionInputs(stage.node), stage.node.output] : [];
+  if (stage.kind === 'attention')
+    return stage.hasBackward ? [...attentionInputs(stage.node), ...madeBy(stage.node)] : [];
   return stage.backward?.inputs.map((value) => value.name) ?? [];
 }
 
@@ -371,11 +382,13 @@ function edgesOf(operation: Operation): { reads: Edge[]; writes: Edge[]; all: Ed
     for (const source of operation.sources) if ('edge' in source) reads.push(source.edge);
     for (const target of operation.targets) if (target !== undefined && 'edge' in target) writes.push(target.edge);
   } else {
-    const { q, k, v, output } = operation.rows;
+    const { q, k, v, output, lse } = operation.rows;
     reads.push(q, k, v);
-    if (operation.kind === 'attention') writes.push(output);
+    const made = lse === undefined ? [output] : [output, lse];
+    if (operation.kind === 'attention') writes.push(...made);
     else {
-      reads.push(output, operation.gradOutput);
+      reads.push(...made, operation.gradOutput);
+      if (operation.gradLse !== undefined) reads.push(operation.gradLse);
       for (const { into, part } of operation.gradients) {
         writes.push(into);
         if (part !== undefined) reads.push(part);

@@ -10,7 +10,7 @@ import { createNodeBackend } from '../onnxruntime-node-backend.ts';
 import * as op from '../operators.ts';
 import { evaluateReference } from '../reference/evaluate.ts';
 import { type Tensor64, tensor } from '../reference/tensor.ts';
-import { sparseAttention } from '../sparse-attention.ts';
+import { sparseAttention, sparseAttentionWithLse } from '../sparse-attention.ts';
 import { allClose, random } from '../testing.ts';
 import { PackedAttention } from './packed-attention.ts';
 import { compileTraining } from './training-program.ts';
@@ -29,21 +29,22 @@ const PARAMETERS = {
   w0: [WIDTH, WIDTH],
   sink: [2],
   w1: [WIDTH, WIDTH],
-  w2: [WIDTH, 3],
+  w2: [WIDTH + 2, 3],
   bias: [3],
   unused: [4],
 } as const;
 
 /**
  * Two layers. In the first, queries, keys and values are one value, which the residual reads too; `middle` is an output and is read on;
- * sink logits are a parameter of attention itself. `x` is an input of which the gradient is wanted, `other` is not.
+ * sink logits are a parameter of attention itself. The second one's log-sum-exps are read. Two segments read w0. `x` is an input of which the gradient is wanted, `other` is not.
  */
 function graphOf(): Graph {
   const graph = new GraphBuilder('ways');
   const x = graph.input('x', 'float32', [ROWS, WIDTH]);
   const other = graph.input('other', 'float32', [ROWS, WIDTH]);
   const parameter = (name: keyof typeof PARAMETERS) => graph.input(name, 'float32', PARAMETERS[name]);
-  const first = op.tanh(graph, op.matmul(graph, op.mul(graph, x, other), parameter('w0')));
+  const w0 = parameter('w0');
+  const first = op.tanh(graph, op.matmul(graph, op.mul(graph, x, other), w0));
   const heads = { heads: 2, pattern: causal() };
   const attended = sparseAttention(graph, {
     q: first,
@@ -54,10 +55,11 @@ function graphOf(): Graph {
     ...heads,
   });
   const middle = graph.boundary(graph.output(op.add(graph, op.add(graph, attended, first), x), 'middle'));
-  const second = op.matmul(graph, middle, parameter('w1'));
-  const again = sparseAttention(graph, { q: second, k: middle, v: first, ...heads });
+  const second = op.matmul(graph, op.matmul(graph, middle, parameter('w1')), w0);
+  const { output: again, lse } = sparseAttentionWithLse(graph, { q: second, k: middle, v: first, ...heads });
+  const both = op.concat(graph, [op.gelu(graph, op.add(graph, again, middle)), lse], 1);
   parameter('unused');
-  graph.output(op.gemm(graph, op.gelu(graph, op.add(graph, again, middle)), parameter('w2'), parameter('bias')), 'y');
+  graph.output(op.gemm(graph, both, parameter('w2'), parameter('bias')), 'y');
   return graph.build();
 }
 

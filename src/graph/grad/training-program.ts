@@ -289,6 +289,7 @@ class CompiledTraining implements TrainingProgram {
       k: all(operation.rows.k),
       v: all(operation.rows.v),
       output: all(operation.rows.output),
+      ...(operation.rows.lse === undefined ? {} : { lse: all(operation.rows.lse) }),
       ...(sinkLogits === undefined ? {} : { sinkLogits }),
     };
     if (operation.kind === 'attention') {
@@ -307,6 +308,7 @@ class CompiledTraining implements TrainingProgram {
       {
         ...shared,
         gradOutput: all(operation.gradOutput),
+        ...(operation.gradLse === undefined ? {} : { gradLse: all(operation.gradLse) }),
         gradQ,
         gradK,
         gradV,

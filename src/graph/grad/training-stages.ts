@@ -66,10 +66,11 @@ export async function trainingStages(
   for (const [index, stage] of [...stages.entries()].toReversed()) {
     const layer = layers[index] ?? 0;
     if (stage.kind === 'attention') {
-      if (stage.node.lse !== undefined) {
-        throw new ArgumentError(`attention ${stage.node.name} gives a log-sum-exp, of which there is no gradient yet`);
+      const { name, output, lse = '' } = stage.node;
+      const hasBackward = live.has(output);
+      if (live.has(lse) && !hasBackward) {
+        throw new ArgumentError(`attention ${name}: gradients of its log-sum-exps alone are not implemented`);
       }
-      const hasBackward = live.has(stage.node.output);
       const { q, k, v } = stage.node.inputs;
       if (hasBackward) for (const name of [q, k, v]) if (dependent.has(name)) live.add(name);
       result.unshift({ kind: 'attention', layer, node: stage.node, hasBackward });
@@ -101,7 +102,8 @@ async function denseStage(graph: Graph, context: DenseContext): Promise<DenseSta
   const outputs = graph.outputs.map((value) => value.name).filter((name) => live.has(name));
   const inputs = graph.inputs.map((value) => value.name).filter((name) => dependent.has(name));
   const isFused = context.isFused && outputs.length > 0;
-  const started = inputs.filter((name) => live.has(name));
+  // What several segments say of a parameter is added by the executor.
+  const started = inputs.filter((name) => live.has(name) && graph.values.get(name)?.shape[0] === ROWS);
   const keep = isFused ? graph.outputs.map((value) => value.name) : [];
   const whole = outputs.length === 0 ? undefined : await differentiate(graph, { outputs, inputs, started, keep });
   if (whole === undefined)

@@ -60,7 +60,7 @@ const rotary: ReferenceOperator = (inputs, node) => {
   return [result];
 };
 
-/** farfield.SparseAttention over one sequence of rows, pair by pair. Without sink queries. */
+/** farfield.SparseAttention over one sequence of rows, pair by pair: the output and its log-sum-exps. Without sink queries. */
 const sparseAttention: ReferenceOperator = (inputs, node) => {
   const [q, k, v, sinkLogits] = [need(inputs, 0), need(inputs, 1), need(inputs, 2), inputs[4]];
   const heads = numberOf(node, 'heads', 1);
@@ -73,6 +73,7 @@ const sparseAttention: ReferenceOperator = (inputs, node) => {
   const seen = JSON.parse(pattern?.type === 'string' ? pattern.value : '') as Pattern;
   const scale = numberOf(node, 'scale', 1 / Math.sqrt(width));
   const result = tensor([rows, heads * valueWidth]);
+  const lse = tensor([rows, heads]);
   for (let head = 0; head < heads; head++) {
     const group = Math.floor(head / (heads / groups));
     for (let row = 0; row < rows; row++) {
@@ -92,6 +93,7 @@ const sparseAttention: ReferenceOperator = (inputs, node) => {
       const largest = Math.max(sink, ...scores);
       const shares = scores.map((score) => Math.exp(score - largest));
       const total = shares.reduce((sum, share) => sum + share, sink === -Infinity ? 0 : Math.exp(sink - largest));
+      lse.data[row * heads + head] = largest + Math.log(total);
       for (let d = 0; d < valueWidth; d++) {
         const sum = keys.reduce(
           (found, key, i) =>
@@ -102,7 +104,7 @@ const sparseAttention: ReferenceOperator = (inputs, node) => {
       }
     }
   }
-  return [result];
+  return [result, lse];
 };
 
 export const matrixOperators: Readonly<Record<string, ReferenceOperator>> = {
