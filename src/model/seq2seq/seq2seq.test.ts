@@ -95,6 +95,37 @@ describe('Seq2Seq', () => {
     text.dispose();
   });
 
+  it('searches with beams: what it finds is what its logits say, and no less probable than the greedy output', async () => {
+    await using model = await open();
+    const text = await model.encode({ inputIds: texts });
+    const probability = async (outputs: number[][]) => {
+      const logits = await model.logits(text, { inputIds: outputs.map((own) => [0, ...own]) });
+      return outputs.map((own, i) =>
+        own.reduce((sum, id, j) => {
+          const row = Array.from(logits[i]?.data.subarray(30 * j, 30 * (j + 1)) ?? []);
+          return sum + (row[id] ?? Number.NaN) - Math.log(row.reduce((total, logit) => total + Math.exp(logit), 0));
+        }, 0),
+      );
+    };
+    const options = { maxTokens: 5, lengthPenalty: 0 };
+    const greedy = await model.generate(text, options);
+    const found = await model.generate(text, { ...options, beams: 30 });
+    const [before, after] = [await probability(greedy), await probability(found)];
+    for (const i of texts.keys()) expect(after[i]).toBeGreaterThanOrEqual((before[i] ?? 0) - 1e-4);
+    // With as many beams as tokens the best pair is among those kept.
+    const pairs = await model.generate(text, { maxTokens: 2, lengthPenalty: 0, beams: 30 });
+    const all = Array.from({ length: 900 }, (_, i) => [Math.floor(i / 30), i % 30]).filter(([first]) => first !== 1);
+    for (const [i, pair] of pairs.entries()) {
+      if (pair.length < 2) continue;
+      const best = await bestOf(all, async (outputs) => {
+        const logits = await model.logits(text, { inputIds: texts.map((_, j) => (j === i ? [0, ...outputs] : [0])) });
+        return logits[i]?.data ?? new Float32Array();
+      });
+      expect(pair).toEqual(best);
+    }
+    text.dispose();
+  });
+
   it('gives a text of a batch what it gives the text alone, whatever stands behind a mask', async () => {
     await using model = await open();
     const inputIds = [
@@ -151,3 +182,19 @@ describe('Seq2Seq', () => {
     text.dispose();
   });
 });
+
+/** The most probable of pairs of tokens; `logitsOf` gives the logits [2, 30] behind [start, first]. */
+async function bestOf(
+  pairs: readonly number[][],
+  logitsOf: (first: number[]) => Promise<Float32Array>,
+): Promise<number[] | undefined> {
+  const logProbability = (row: Float32Array, id: number) =>
+    (row[id] ?? Number.NaN) - Math.log(row.reduce((total, logit) => total + Math.exp(logit), 0));
+  const behind = new Map<number, Float32Array>();
+  for (const [first = 0] of pairs) if (!behind.has(first)) behind.set(first, await logitsOf([first]));
+  const worth = ([first = 0, second = 0]: number[]) => {
+    const logits = behind.get(first) ?? new Float32Array();
+    return logProbability(logits.subarray(0, 30), first) + logProbability(logits.subarray(30, 60), second);
+  };
+  return [...pairs].sort((a, b) => worth(b) - worth(a))[0];
+}

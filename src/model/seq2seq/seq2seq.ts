@@ -12,6 +12,7 @@ import type { Layout, PairsOf } from '../encoder/layout.ts';
 import { checkSequences, type EncoderInput, packSequences } from '../encoder/sequences.ts';
 import type { EncoderTensors } from '../encoder/tensors.ts';
 import type { Seq2SeqModel } from './architecture.ts';
+import { beamSearch } from './beam-search.ts';
 import { compileSeq2Seq } from './compile.ts';
 
 /** A batch of texts that the encoder has read: what the decoder looks at. Ends with dispose(). */
@@ -34,7 +35,11 @@ export interface ContinueOptions {
   readonly maxTokens: number;
   /** The decoder's first tokens. Default: the model's start token. */
   readonly prefix?: readonly number[];
-  /** Each token as it is chosen. */
+  /** Outputs that are kept at each step. Default 1: always the most probable token. */
+  readonly beams?: number;
+  /** With beams: an output of n tokens is worth log p / n^lengthPenalty. Default 1. */
+  readonly lengthPenalty?: number;
+  /** Each token as it is chosen; not with several beams. */
   readonly onToken?: (id: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -160,15 +165,21 @@ export class Seq2Seq implements AsyncDisposable {
     });
   }
 
-  /** Continues each text's output greedily: always the most probable token, until the end token or `maxTokens`. The ids, without the prefix. */
+  /**
+   * Continues each text's output until the end token or `maxTokens`: greedily token by token with a cache, or with a beam search, which
+   * reads its outputs again at each step. The ids, without the prefix.
+   */
   async generate(texts: EncodedTexts, options: ContinueOptions): Promise<number[][]> {
-    const { maxTokens } = options;
+    const { maxTokens, beams = 1 } = options;
     if (!Number.isSafeInteger(maxTokens) || maxTokens < 0) {
       throw new ArgumentError(`generate: maxTokens is ${maxTokens}; it must be an integer from 0`);
     }
     const results: number[][] = [];
     for (let i = 0; i < texts.layout.sequences.length; i++) {
-      results.push(await this.#inTurn(() => this.#generate(textAt(texts, i), options)));
+      const text = textAt(texts, i);
+      results.push(
+        await this.#inTurn(() => (beams === 1 ? this.#generate(text, options) : this.#search(text, beams, options))),
+      );
     }
     return results;
   }
@@ -229,6 +240,38 @@ export class Seq2Seq implements AsyncDisposable {
     }
   }
 
+  #search(text: Pick<EncodedTexts, 'layout' | 'memory'>, beams: number, options: ContinueOptions): Promise<number[]> {
+    const { model, device } = this.#parts;
+    const { decoder: program, decoderPairs: pairsOf, head, scores } = this.#programs;
+    const { maxTokens, prefix = [model.startToken], lengthPenalty = 1, signal } = options;
+    const next = async (outputs: readonly (readonly number[])[]): Promise<Float32Array[]> => {
+      const length = prefix.length + (outputs[0]?.length ?? 0);
+      const sequences = outputs.map((_, i) => ({
+        start: i * length,
+        length,
+        givenLength: length,
+        masked: [],
+        globals: [],
+      }));
+      // Every output looks at the one text.
+      const memory = { ...text.layout, sequences: outputs.flatMap(() => text.layout.sequences) };
+      const layout = { rows: length * outputs.length, sequences, memory };
+      const ids = Int32Array.from(outputs.flatMap((own) => [...prefix, ...own]));
+      const { last_hidden: last } = await program.run(
+        { ...model.decoder.feeds({ layout, ids, first: 0 }), ...text.memory },
+        { attention: packedAttention(device, layout, { pairsOf, scores, signal }), ...(signal ? { signal } : {}) },
+      );
+      const [logits] = await head.run(
+        floats(last),
+        layout,
+        outputs.map(() => [length - 1]),
+        signal,
+      );
+      return (logits?.data ?? []).map(logProbabilities);
+    };
+    return beamSearch({ beams, maxTokens, lengthPenalty, endToken: model.endToken, next });
+  }
+
   /** Runs `work` when everything asked for before is done. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(() => {
@@ -270,6 +313,13 @@ function rowsBySequence(hidden: HostTensor, { sequences }: Layout): Matrix[] {
 function floats(tensor: HostTensor | undefined): Float32Array {
   if (tensor?.type !== 'float32') throw new TypeError('a float32 tensor is expected');
   return tensor.data;
+}
+
+/** Logits less the logarithm of their sum of exponentials, which is taken in float64. */
+function logProbabilities(logits: Float32Array): Float32Array {
+  const top = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
+  const total = logits.reduce((sum, logit) => sum + Math.exp(logit - top), 0);
+  return logits.map((logit) => logit - top - Math.log(total));
 }
 
 /** The place of the largest number; of equal ones the first. */
