@@ -1,6 +1,5 @@
-import { ArgumentError, DeviceError, MemoryError } from '../../errors.ts';
+import { ArgumentError, DeviceError } from '../../errors.ts';
 import type { DenseBackend, HostTensor } from '../backend.ts';
-import { Buffers } from '../buffers.ts';
 import type { Edge } from '../edge.ts';
 import { type Graph, ROWS, type TensorData, type Value } from '../ir.ts';
 import type { ProgramOutputs } from '../program.ts';
@@ -8,7 +7,9 @@ import { checkFeeds } from '../row-checks.ts';
 import { describeShape } from '../tensor-data.ts';
 import type { AttentionPass } from './attention-pass.ts';
 import { SessionPool } from './session-pool.ts';
-import { type CompiledStage, type Operation, type Plan, planForward, planStep } from './training-plan.ts';
+import { Layout } from './training-layout.ts';
+import type { Operation } from './training-operation.ts';
+import { type CompiledStage, type Plan, planForward, planStep } from './training-plan.ts';
 import { type Checkpoint, parametersOf, trainedGraph, trainingStages } from './training-stages.ts';
 
 export interface CompileTrainingOptions {
@@ -114,53 +115,6 @@ export async function compileTraining(
   } catch (error) {
     await pool.release();
     throw error;
-  }
-}
-
-/** A plan and the memory that it runs in. */
-class Layout {
-  readonly plan: Plan;
-  readonly #buffers: readonly Buffers[];
-
-  constructor(plan: Plan, { allocate, free }: CompileTrainingOptions) {
-    this.plan = plan;
-    const plain = (floats: number) => new Float32Array(floats);
-    const own = new WeakSet<Float32Array>();
-    /** Where the kernels' memory is full the buffer is an ordinary array, which attention copies. */
-    const shared = (floats: number): Float32Array => {
-      try {
-        const buffer = allocate === undefined ? plain(floats) : allocate(floats);
-        own.add(buffer);
-        return buffer;
-      } catch (error) {
-        if (error instanceof MemoryError) return plain(floats);
-        throw error;
-      }
-    };
-    const { lifetimes, attention } = plan;
-    this.#buffers = [
-      new Buffers(
-        lifetimes.filter(({ edge }) => attention.has(edge)),
-        shared,
-        (buffer) => own.delete(buffer) && free?.(buffer),
-      ),
-      new Buffers(
-        lifetimes.filter(({ edge }) => !attention.has(edge)),
-        plain,
-      ),
-    ];
-  }
-
-  get floatsPerRow(): number {
-    return this.#buffers.reduce((sum, buffers) => sum + buffers.floatsPerRow, 0);
-  }
-
-  bind(rows: number): void {
-    for (const buffers of this.#buffers) buffers.bind(rows);
-  }
-
-  release(): void {
-    for (const buffers of this.#buffers) buffers.release();
   }
 }
 
