@@ -15,7 +15,7 @@ export interface BatchOfRows {
 
 /**
  * Attention with rows [rows, H*D] as attention with a batch axis [B, H, N, D]: one sequence of all rows, or as `batch` says.
- * Attention that has a batch axis stays as it is. Throws ArgumentError for queries of a model's own for special tokens.
+ * Attention that has a batch axis stays as it is. Throws ArgumentError for queries of a model's own for special tokens, and for log-sum-exps.
  */
 export function withBatchAxis(graph: Graph, batch?: BatchOfRows): Graph {
   const edit = new GraphEdit(graph);
@@ -25,13 +25,15 @@ export function withBatchAxis(graph: Graph, batch?: BatchOfRows): Graph {
 }
 
 function batched(edit: GraphEdit, graph: Graph, node: Node, index: number, batch: BatchOfRows | undefined): Node[] {
-  const { heads, keyValueHeads, width, valueWidth, inputs, output, name, pattern, scale, softcap } =
+  const { heads, keyValueHeads, width, valueWidth, inputs, output, lse, name, pattern, scale, softcap } =
     readSparseAttention(graph, node, index);
   if (inputs.sinkQuery !== undefined) {
     throw new ArgumentError(
       `SparseAttention ${name}: queries for special tokens (${inputs.sinkQuery}) cannot be exported`,
     );
   }
+  if (lse !== undefined)
+    throw new ArgumentError(`SparseAttention ${name}: its log-sum-exp (${lse}) cannot be exported`);
   const nodes: Node[] = [];
   const emitter = new Emitter(edit, nodes);
   const sides = batch?.shape ?? emitter.int64(1, -1);
