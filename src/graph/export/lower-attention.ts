@@ -10,9 +10,10 @@ import { checkPattern, type Pattern } from '../../pattern/index.ts';
 import type { GraphEdit } from '../graph-edit.ts';
 import type { BatchAttentionNode } from '../import/batch-attention.ts';
 import type { Node } from '../ir.ts';
-import { type Allowed, all, allowedPairs, isAmong } from './allowed-pairs.ts';
+import { type Allowed, all, allowedPairs } from './allowed-pairs.ts';
+import { chunkKeys, type KeySource, type Keys } from './chunk-keys.ts';
 import { Emitter } from './emitter.ts';
-import { type BlockTable, type KeyCover, keyCover } from './key-cover.ts';
+import { type KeyCover, keyCover } from './key-cover.ts';
 
 export interface LowerOptions {
   /** Texts for which random blocks are drawn; a pattern without them takes any length. */
@@ -157,7 +158,7 @@ class HeadsPlan {
       // The last chunk repeats the last query; those rows are cut off afterwards.
       const rows = body.op('Min', [body.op('Add', [first, steps], 'int64'), last], 'int64');
       const start = body.op('Add', [first, this.#offset], 'int64');
-      const keys = this.#keysOf(body, start);
+      const keys = chunkKeys(body, this.#source(), start);
       const positions = body.op('Add', [rows, this.#offset], 'int64');
       return this.#attend(body, body.gather(this.#inputs.q, rows, 2), positions, keys, undefined);
     });
@@ -207,111 +208,9 @@ class HeadsPlan {
     emitter.op('Gather', [everything, order], 'float32', { axis: { type: 'int', value: 2 } }, output);
   }
 
-  /** The keys that the queries of one chunk look at; `start` is the position of its first query. */
-  #keysOf(body: Emitter, start: string): Keys {
-    const { reach, columns, table } = this.#cover;
+  #source(): KeySource {
     const { k, v } = this.#inputs;
-    const zero = body.int64(0);
-    const parts: { k: string; v: string; positions: string; isOnce: Allowed; mask: string | undefined }[] = [];
-    const { keyMask } = this.#node.inputs;
-    let near: { from: string; to: string } | undefined;
-    if (reach !== undefined) {
-      const back =
-        reach.back === Infinity
-          ? zero
-          : body.op('Max', [body.op('Sub', [start, body.int64(reach.back)], 'int64'), zero], 'int64');
-      const from = body.op('Min', [back, body.op('Sub', [this.#keys, body.int64(1)], 'int64')], 'int64');
-      const ahead =
-        reach.ahead === Infinity ? this.#keys : body.op('Add', [start, body.int64(this.#chunk + reach.ahead)], 'int64');
-      const to = body.op(
-        'Max',
-        [body.op('Min', [ahead, this.#keys], 'int64'), body.op('Add', [from, body.int64(1)], 'int64')],
-        'int64',
-      );
-      near = { from, to };
-      const slice = (value: string, axis: number, type?: 'bool'): string =>
-        body.op('Slice', [value, from, to, body.int64(axis)], type);
-      parts.push({
-        k: slice(k, 2),
-        v: slice(v, 2),
-        positions: body.range(from, to),
-        isOnce: true,
-        mask: keyMask && slice(keyMask, 1, 'bool'),
-      });
-    }
-    /** Whether positions are keys that the neighbours have not. */
-    const isElsewhere = (positions: string): Allowed => {
-      const exists = body.op('Less', [positions, this.#keys], 'bool');
-      if (near === undefined) return exists;
-      const before = body.op('Less', [positions, near.from], 'bool');
-      const after = body.op('LessOrEqual', [near.to, positions], 'bool');
-      return all(body, [exists, body.op('Or', [before, after], 'bool')]);
-    };
-    const last = body.op('Sub', [this.#keys, body.int64(1)], 'int64');
-    const gathered = (positions: string, isOnce: Allowed): void => {
-      const safe = body.op('Max', [body.op('Min', [positions, last], 'int64'), zero], 'int64');
-      parts.push({
-        k: body.gather(k, safe, 2),
-        v: body.gather(v, safe, 2),
-        positions,
-        isOnce,
-        mask: keyMask && body.gather(keyMask, safe, 1, 'bool'),
-      });
-    };
-    if (columns.length > 0) {
-      const positions = body.int64(...columns);
-      gathered(positions, isElsewhere(positions));
-    }
-    let tableRow: Keys['tableRow'] = () => {
-      throw new PatternError('a table of blocks is not in the cover');
-    };
-    if (table !== undefined) {
-      const rowOf = (each: BlockTable): string => this.#tableRow(body, each, start);
-      tableRow = (each) => body.cast(rowOf(each), 'int32');
-      const blocks = rowOf(table);
-      const isBlock = body.op('LessOrEqual', [zero, blocks], 'bool');
-      const steps = body.edit.constant(
-        'int64',
-        BigInt64Array.from({ length: table.block }, (_, j) => BigInt(j)),
-        [1, table.block],
-      );
-      const firsts = body.op(
-        'Unsqueeze',
-        [body.op('Mul', [blocks, body.int64(table.block)], 'int64'), body.int64(1)],
-        'int64',
-      );
-      const positions = body.op('Reshape', [body.op('Add', [firsts, steps], 'int64'), body.int64(-1)], 'int64');
-      const valid = body.op(
-        'Expand',
-        [
-          body.op('Unsqueeze', [isBlock, body.int64(1)], 'bool'),
-          body.op('Shape', [body.op('Add', [firsts, steps], 'int64')], 'int64'),
-        ],
-        'bool',
-      );
-      const among = isAmong(body, body.cast(positions, 'int32'), columns);
-      const isNew = typeof among === 'boolean' ? !among : body.op('Not', [among], 'bool');
-      gathered(
-        positions,
-        all(body, [isElsewhere(positions), body.op('Reshape', [valid, body.int64(-1)], 'bool'), isNew]),
-      );
-    }
-    if (parts.length === 0) {
-      // A pattern of global queries alone: others see nothing, which one key that is not allowed says too.
-      gathered(zero, false);
-    }
-    return joinedKeys(body, parts, tableRow);
-  }
-
-  /** The key blocks int64 [T] of the queries' block in a table, -1 where there are fewer. */
-  #tableRow(body: Emitter, { block, rows }: BlockTable, start: string): string {
-    const width = Math.max(1, ...rows.map((row) => row.length));
-    // The row after the last one is empty: for the blocks beyond the table.
-    const data = new BigInt64Array((rows.length + 1) * width).fill(-1n);
-    for (const [i, row] of rows.entries()) for (const [j, each] of row.entries()) data[i * width + j] = BigInt(each);
-    const table = body.edit.constant('int64', data, [rows.length + 1, width]);
-    const own = body.op('Min', [body.op('Div', [start, body.int64(block)], 'int64'), body.int64(rows.length)], 'int64');
-    return body.op('Squeeze', [body.gather(table, own, 0, 'int64'), body.int64(0)], 'int64');
+    return { cover: this.#cover, k, v, keyMask: this.#node.inputs.keyMask, keys: this.#keys, chunk: this.#chunk };
   }
 
   /** Softmax attention of some queries [B, H, C, D] at positions int64 [C] over the keys: [B, H, C, E]. */
@@ -424,58 +323,6 @@ class HeadsPlan {
       'int64',
     );
   }
-}
-
-/** Keys and values that some queries look at, K of them. */
-interface Keys {
-  /** [B, G, K, D] */
-  readonly k: string;
-  /** [B, G, K, E] */
-  readonly v: string;
-  /** int64 [K] */
-  readonly positions: string;
-  /** bool [K]: not there twice, and not beyond the text. */
-  readonly isOnce: Allowed;
-  /** bool [B, K] */
-  readonly mask: string | undefined;
-  readonly tableRow: (table: BlockTable) => string;
-}
-
-function joinedKeys(body: Emitter, parts: readonly Omit<Keys, 'tableRow'>[], tableRow: Keys['tableRow']): Keys {
-  const masks = parts.flatMap(({ mask }) => (mask === undefined ? [] : [mask]));
-  const isOnce = parts.every((part) => part.isOnce === true)
-    ? true
-    : parts.every((part) => part.isOnce === false)
-      ? false
-      : body.concat(
-          parts.map(({ isOnce: own, positions }) => (typeof own === 'string' ? own : filled(body, positions, own))),
-          0,
-          'bool',
-        );
-  return {
-    k: body.concat(
-      parts.map((part) => part.k),
-      2,
-    ),
-    v: body.concat(
-      parts.map((part) => part.v),
-      2,
-    ),
-    positions: body.concat(
-      parts.map((part) => part.positions),
-      0,
-      'int64',
-    ),
-    isOnce,
-    mask: masks.length === 0 ? undefined : body.concat(masks, 1, 'bool'),
-    tableRow,
-  };
-}
-
-/** The same answer for all positions. */
-function filled(body: Emitter, positions: string, answer: boolean): string {
-  const isEqual = body.op('Equal', [positions, positions], 'bool');
-  return answer ? isEqual : body.op('Not', [isEqual], 'bool');
 }
 
 /** Queries at a time: about a quarter of the keys that they share, so that little of what is computed is masked. */

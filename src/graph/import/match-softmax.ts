@@ -2,7 +2,7 @@
 import type { Node } from '../ir.ts';
 import type { AttentionMatch, GraphView, MaskInput, Unmatched } from './attention-match.ts';
 import { numberOf } from './expression.ts';
-import { constant, constantOf } from './polynomial.ts';
+import { constant, constantOf, TooComplexError } from './polynomial.ts';
 import { isOne, Query } from './symbolic-tensor.ts';
 
 /** What lies between the product of queries and keys, and the softmax. */
