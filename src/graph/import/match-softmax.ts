@@ -94,12 +94,13 @@ function scoresOf(view: GraphView, name: string, known: Omit<Scores, 'product'>,
 export function scalar(view: GraphView, name: string): number | undefined {
   const tensor = view.tensor(name);
   if (tensor?.shape === undefined || !tensor.shape.every(isOne)) return undefined;
-  return numberOf(
-    tensor.at(
-      tensor.shape.map(() => constant(0)),
-      new Query(),
-    ),
-  );
+  try {
+    const place = tensor.shape.map(() => constant(0));
+    return numberOf(tensor.at(place, new Query()));
+  } catch (error) {
+    if (error instanceof TooComplexError) return undefined;
+    throw error;
+  }
 }
 
 /** The product of probabilities and values that follows; a text says what stands in its way. */
