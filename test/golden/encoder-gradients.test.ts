@@ -46,7 +46,7 @@ describe.skipIf(!existsSync(HF))('golden/hf: gradients of encoders', () => {
       it.skip(`${name} (${golden.model_class})`);
       continue;
     }
-    it.each(['none', 'attention'] as const)(`${name}, checkpoint %s`, async (checkpoint) => {
+    it.each(['none', 'layer'] as const)(`${name}, checkpoint %s`, async (checkpoint) => {
       const io = await readTensors(HF, name, 'io.safetensors');
       const opened = await openCheckpoint(join(HF, name));
       const { architecture, task } = findEncoder(opened.config ?? {}, name, undefined);

@@ -107,7 +107,7 @@ export function bertFeedForward(b: EncoderBuilder, config: BertConfig, x: Value,
   const { hiddenSize, activation, normEpsilon: epsilon } = config;
   const wide = b.activation(b.linear(x, `${name}.intermediate.dense`, inner), activation); // [rows, inner]
   const fed = b.linear(wide, `${name}.output.dense`, hiddenSize);
-  return b.norm(add(b.graph, fed, x), `${name}.output.LayerNorm`, { epsilon });
+  return b.graph.boundary(b.norm(add(b.graph, fed, x), `${name}.output.LayerNorm`, { epsilon }));
 }
 
 /** The three projections under a name: q, k and v [rows, hidden]. */

@@ -171,7 +171,8 @@ function modelOf(
           (layout) => [{ pattern: withinSequences(patterns[kind], layout), weight: 1 }],
         );
         x = add(b.graph, x, b.linear(attended, `layers.${i}.attn.Wo`, hiddenSize, { bias: config.attention_bias }));
-        x = add(b.graph, x, feedForward(b, b.norm(x, `layers.${i}.mlp_norm`, norm), `layers.${i}.mlp`, config));
+        const fed = feedForward(b, b.norm(x, `layers.${i}.mlp_norm`, norm), `layers.${i}.mlp`, config);
+        x = b.graph.boundary(add(b.graph, x, fed));
       }
       return b.norm(x, 'final_norm', norm);
     },
