@@ -82,8 +82,8 @@ export const steps: readonly Step[] = [
     without: [
       {
         file: 'forward.ts',
-        text: /firstKey = <i32>load<u8>\(range\);\n(\s*)endKey = <i32>load<u8>\(range, 1\);\n\s*if \(P > 8\) \{/,
-        instead: 'firstKey = 0;\nendKey = T;\nif (P > 64) {',
+        text: 'const panelSeen = keysSeen(ranges, bitmap, panel * (P / 8), P / 8);',
+        instead: 'const panelSeen = T << 8;',
       },
     ],
   },

@@ -15,7 +15,7 @@
 import * as job from './job';
 import { T } from './job';
 import { dropTile, dropoutRows } from './dropout';
-import { headRows, scores, accumulate } from './forward';
+import { headRows, keysSeen, scores, accumulate } from './forward';
 import { fromPanels, readPanels, scatterRows, writePanels } from './layout';
 import { differentiate, modify } from './modifier';
 import { F32, keyReader, narrowRows, openBlocks, readBlock, rowAt, valueReader, widenRows, word } from './rows';
@@ -224,18 +224,9 @@ function queryBlock(
     const rowsGradV = gradV + <usize>(slot * T) * widthV;
     let panel: i32 = 0;
     for (let q: i32 = 0; q < count; q += P) {
-      let firstKey: i32 = 0;
-      let endKey: i32 = T;
-      if (bitmap >= 0) {
-        const range = word(at, job.RANGES) + <usize>bitmap * job.RANGE_BYTES + <usize>(panel * (P / 8) * 2);
-        firstKey = <i32>load<u8>(range);
-        endKey = <i32>load<u8>(range, 1);
-        if (P > 8) {
-          firstKey = min(firstKey, <i32>load<u8>(range, 2));
-          endKey = max(endKey, <i32>load<u8>(range, 3));
-        }
-      }
-      const keys = endKey - firstKey;
+      const seen = keysSeen(word(at, job.RANGES), bitmap, panel * (P / 8), P / 8);
+      const firstKey = seen & 0xff;
+      const keys = (seen >> 8) - firstKey;
       const s = S + <usize>(panel * T * P * 4);
       const d = dS + <usize>(panel * T * P * 4);
       panel += 1;

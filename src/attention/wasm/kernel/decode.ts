@@ -6,7 +6,7 @@
  */
 import * as job from './job';
 import { T } from './job';
-import { allFinite, finishRow, headRows } from './forward';
+import { allFinite, finishRow, headRows, keysSeen } from './forward';
 import { F32, keyReader, narrowRows, openBlocks, readBlock, rowAt, valueReader, widenRows, word } from './rows';
 import { exp2, fma, maxLanes, sumLanes, tanh } from './vector';
 
@@ -127,13 +127,9 @@ function part(
   for (let e = first; e < end; e++) {
     const column = load<i32>(<usize>load<u32>(rows, 4) + (<usize>e << 2));
     const bitmap = load<i32>(<usize>load<u32>(rows, 8) + (<usize>e << 2));
-    let firstKey: i32 = 0;
-    let endKey: i32 = T;
-    if (bitmap >= 0) {
-      const range = ranges + <usize>bitmap * job.RANGE_BYTES + <usize>((row >> 3) * 2);
-      firstKey = <i32>load<u8>(range);
-      endKey = <i32>load<u8>(range, 1);
-    }
+    const seen = keysSeen(ranges, bitmap, row >> 3, 1);
+    const firstKey = seen & 0xff;
+    const endKey = seen >> 8;
     const keys = endKey - firstKey;
     if (keys <= 0) continue;
     dots(q, readBlock(keyReader(blocks), column, firstKey, endKey) + <usize>firstKey * strideK, strideK, S, keys, D);

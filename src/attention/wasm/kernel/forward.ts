@@ -46,6 +46,24 @@ export function accumulate(V: usize, strideV: usize, S: usize, O: usize, count: 
   if (e < E) valueRemainder(E - e, V, strideV, S, O, count);
 }
 
+/**
+ * The keys of a block that groups of 8 queries [group, group + groups) see, from the first to the last: first | end << 8. All T for
+ * a full block.
+ */
+@inline
+export function keysSeen(ranges: usize, bitmap: i32, group: i32, groups: i32): i32 {
+  if (bitmap < 0) return T << 8;
+  let first: i32 = T;
+  let end: i32 = 0;
+  let range = ranges + <usize>bitmap * job.RANGE_BYTES + <usize>(group * 2);
+  for (let i: i32 = 0; i < groups; i++) {
+    first = min(first, <i32>load<u8>(range));
+    end = max(end, <i32>load<u8>(range, 1));
+    range += 2;
+  }
+  return first | (end << 8);
+}
+
 /** Whether all numbers are finite: x - x is 0 for these alone. */
 export function allFinite(from: usize, count: i32): bool {
   const end = from + <usize>((count & ~3) * 4);
@@ -106,33 +124,18 @@ function part(
     const column = load<i32>(columns + (<usize>e << 2));
     const bitmap = load<i32>(bitmapOf + (<usize>e << 2));
     const blockKey = load<i32>(<usize>load<u32>(rows, 12) + (<usize>e << 2)) * T;
-    let firstKey: i32 = 0;
-    let endKey: i32 = T;
-    if (bitmap >= 0) {
-      const range = ranges + <usize>bitmap * job.RANGE_BYTES;
-      firstKey = T;
-      endKey = 0;
-      for (let i: usize = 0; i < job.RANGE_BYTES; i += 2) {
-        firstKey = min(firstKey, <i32>load<u8>(range + i));
-        endKey = max(endKey, <i32>load<u8>(range + i, 1));
-      }
-      if (endKey <= firstKey) continue;
-    }
-    const K = readBlock(keyReader(blocks), column, firstKey, endKey);
-    const V = readBlock(valueReader(blocks), column, firstKey, endKey);
-    const areFinite = bitmap < 0 || allFinite(V + <usize>firstKey * strideV, (endKey - firstKey) * E);
+    const blockSeen = keysSeen(ranges, bitmap, 0, T / 8);
+    const from = blockSeen & 0xff;
+    const to = blockSeen >> 8;
+    if (to <= from) continue;
+    const K = readBlock(keyReader(blocks), column, from, to);
+    const V = readBlock(valueReader(blocks), column, from, to);
+    const areFinite = bitmap < 0 || allFinite(V + <usize>from * strideV, (to - from) * E);
     let panel: i32 = 0;
     for (let q: i32 = 0; q < count; q += P) {
-      if (bitmap >= 0) {
-        const range = ranges + <usize>bitmap * job.RANGE_BYTES + <usize>(panel * (P / 8) * 2);
-        firstKey = <i32>load<u8>(range);
-        endKey = <i32>load<u8>(range, 1);
-        if (P > 8) {
-          firstKey = min(firstKey, <i32>load<u8>(range, 2));
-          endKey = max(endKey, <i32>load<u8>(range, 3));
-        }
-      }
-      const keys = endKey - firstKey;
+      const panelSeen = keysSeen(ranges, bitmap, panel * (P / 8), P / 8);
+      const firstKey = panelSeen & 0xff;
+      const keys = (panelSeen >> 8) - firstKey;
       if (keys > 0) {
         scores(K + <usize>firstKey * strideK, strideK, Q + <usize>(q * D * 4), S, keys, D);
         if (cap != 0) softcapTile(S, keys, cap);

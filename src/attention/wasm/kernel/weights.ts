@@ -9,7 +9,7 @@
  */
 import * as job from './job';
 import { T } from './job';
-import { finishRow, headRows, scores } from './forward';
+import { finishRow, headRows, keysSeen, scores } from './forward';
 import { readPanels } from './layout';
 import { modify } from './modifier';
 import { keyReader, openBlocks, readBlock, rowAt, word } from './rows';
@@ -165,18 +165,9 @@ export function weightsTask(at: usize, scratch: usize, task: i32): void {
     for (let q: i32 = 0; q < count; q += P) {
       const from = max(first - row - q, 0);
       const to = min(end - row - q, P);
-      let firstKey: i32 = 0;
-      let endKey: i32 = T;
-      if (bitmap >= 0) {
-        const range = word(at, job.RANGES) + <usize>bitmap * job.RANGE_BYTES + <usize>(panel * (P / 8) * 2);
-        firstKey = <i32>load<u8>(range);
-        endKey = <i32>load<u8>(range, 1);
-        if (P > 8) {
-          firstKey = min(firstKey, <i32>load<u8>(range, 2));
-          endKey = max(endKey, <i32>load<u8>(range, 3));
-        }
-      }
-      const keys = endKey - firstKey;
+      const seen = keysSeen(word(at, job.RANGES), bitmap, panel * (P / 8), P / 8);
+      const firstKey = seen & 0xff;
+      const keys = (seen >> 8) - firstKey;
       if (keys > 0 && from < to) {
         const wanted = ((1 << to) - 1) & ~((1 << from) - 1);
         scores(K + <usize>firstKey * strideK, strideK, Q + <usize>(q * D * 4), S, keys, D);
