@@ -137,8 +137,9 @@ function describe(
     formatTable([['', '', 'pairs grow as', 'time', 'pairs computed', 'pairs'], ...fits], [3, 4, 5]),
     '',
     wrap(
-      'Kernels work on blocks of 64 x 64 pairs. Pairs computed are all pairs of the blocks that hold an allowed one: where a ' +
-        'pattern scatters its pairs they grow faster than the pairs do, and the time follows them.',
+      'Kernels work on blocks of 64 x 64 pairs. Pairs computed are all pairs of the blocks that hold an allowed one, with the ' +
+        'tokens in their natural order: where a pattern scatters its pairs they grow faster than the pairs do. Where that ' +
+        'is known of the pattern, the kernels take the tokens in an order in which blocks fill up, and time follows the pairs.',
       Math.min(columns, 100),
     ),
     '',
