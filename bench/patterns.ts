@@ -24,10 +24,10 @@ interface Options extends OptionValues {
   readonly natural: boolean;
 }
 
-/** Inputs in the kernels' memory, so that no run copies them. */
+/** Inputs, output and gradients in the kernels' memory, so that no run copies them. */
 class Inputs implements AsyncDisposable {
   readonly #device: WasmDevice;
-  readonly #tensors: readonly [q: Tensor, k: Tensor, v: Tensor, output: Tensor, gradOutput: Tensor];
+  readonly #tensors: Readonly<Record<'q' | 'k' | 'v' | 'output' | 'gradOutput' | 'gradQ' | 'gradK' | 'gradV', Tensor>>;
 
   private constructor(device: WasmDevice, { seq: length, heads, dim: width, threads }: Options) {
     this.#device = device;
@@ -37,7 +37,16 @@ class Inputs implements AsyncDisposable {
       fill(data, which, problem, {});
       return { data, shape: [1, heads, length, width] };
     };
-    this.#tensors = [tensor(0), tensor(1), tensor(2), tensor(3), tensor(4)];
+    this.#tensors = {
+      q: tensor(0),
+      k: tensor(1),
+      v: tensor(2),
+      gradOutput: tensor(3),
+      output: tensor(4),
+      gradQ: tensor(5),
+      gradK: tensor(6),
+      gradV: tensor(7),
+    };
   }
 
   static async create(options: Options, leastGain?: number): Promise<Inputs> {
@@ -50,13 +59,13 @@ class Inputs implements AsyncDisposable {
   }
 
   async forward(mask: BlockMask, signal: AbortSignal): Promise<AttentionResult> {
-    const [q, k, v, output] = this.#tensors;
+    const { q, k, v, output } = this.#tensors;
     return this.#device.attention({ q, k, v, output, mask, signal });
   }
 
   async backward(mask: BlockMask, { output, lse }: AttentionResult, signal: AbortSignal): Promise<void> {
-    const [q, k, v, , gradOutput] = this.#tensors;
-    await this.#device.attentionGradients({ q, k, v, output, lse, gradOutput, mask, signal });
+    const { q, k, v, gradOutput, gradQ, gradK, gradV } = this.#tensors;
+    await this.#device.attentionGradients({ q, k, v, output, lse, gradOutput, gradQ, gradK, gradV, mask, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
