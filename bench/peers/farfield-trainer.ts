@@ -27,7 +27,7 @@ export async function openFarfieldTrainer(problem: TrainingProblem): Promise<Tra
   };
   return {
     name: 'farfield',
-    about: `Farfield, ONNX Runtime and the wasm kernels, ${threads} threads each`,
+    about: `Farfield, ONNX Runtime and the wasm kernels, ${threads === 1 ? '1 thread' : `${threads} threads`} each`,
     async step(signal) {
       for (const gradient of gradients) gradient.fill(0);
       const { loss } = await model.step(rows, gradients, { signal });
