@@ -1,5 +1,14 @@
 /** Text to token ids and back. What needs Node is in node.ts. */
 export { decodeText } from './decode-text.ts';
+export {
+  type DocumentKind,
+  type DocumentOptions,
+  type FilePlace,
+  type FilePoint,
+  readDocument,
+  type TextDocument,
+  textDocument,
+} from './document.ts';
 export { tokenizerFromGguf } from './gguf-tokenizer.ts';
 export { tokenizerFromJson } from './hugging-face.ts';
 export type { DecodeOptions, EncodeInPiecesOptions, EncodeOptions, StreamDecoder, Tokenizer } from './tokenizer.ts';

@@ -2,6 +2,7 @@ import type { Register } from '../command.ts';
 import { registerAdvise } from './advise.ts';
 import { registerBenchAttention } from './bench-attention.ts';
 import { registerBenchScaling } from './bench-scaling.ts';
+import { registerClassify } from './classify.ts';
 import { registerDoctor } from './doctor.ts';
 import { registerEmbed } from './embed.ts';
 import { registerExport } from './export.ts';
@@ -17,6 +18,7 @@ export const registry: readonly Register[] = [
   registerPerplexity,
   registerGenerate,
   registerEmbed,
+  registerClassify,
   registerTrain,
   registerLra,
   registerSparsify,

@@ -60,6 +60,8 @@ export interface EncoderModel {
   readonly vocabularySize: number;
   /** Kinds of tokens that `tokenTypes` may name. */
   readonly tokenKinds: number;
+  /** Tokens of the longest sequence. Default: positions have no end. */
+  readonly maxTokens?: number;
   /** Whether tokens can have global attention. */
   readonly hasGlobals: boolean;
   /** Adds the layers: the last hidden state [rows, hidden]. The row inputs are those that feeds() fills. */

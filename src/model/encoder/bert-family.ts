@@ -191,6 +191,11 @@ export interface PositionRule {
   readonly beyond: ReadContext['positions'];
 }
 
+/** Tokens of the longest sequence under a rule. */
+export function maxTokens({ first, size, beyond }: PositionRule): number {
+  return beyond === 'repeat' ? Infinity : size - first;
+}
+
 /** The inputs of bertEmbeddings(). @throws ArgumentError where a sequence is longer than the table. */
 export function bertFeeds(batch: PackedBatch, rule: PositionRule): Record<string, HostTensor> {
   const { layout, ids, tokenTypes } = batch;

@@ -8,6 +8,7 @@ import {
   bertLayer,
   labels,
   maskedLmHead,
+  maxTokens,
   type PositionRule,
   pool,
   poolerIfThere,
@@ -48,6 +49,7 @@ export function denseBert(
     hiddenSize: config.hiddenSize,
     vocabularySize: config.vocabularySize,
     tokenKinds: config.tokenKinds,
+    maxTokens: maxTokens(rule),
     hasGlobals: false,
     layers(b) {
       let x = bertEmbeddings(b, config); // [rows, hidden]

@@ -20,6 +20,7 @@ import {
   bertLayer,
   firstTokenClassifier,
   maskedLmHead,
+  maxTokens,
   poolerIfThere,
   projections,
   readBertConfig,
@@ -92,6 +93,7 @@ export const bigBird: EncoderArchitecture = {
       hiddenSize: config.hiddenSize,
       vocabularySize: config.vocabularySize,
       tokenKinds: config.tokenKinds,
+      maxTokens: maxTokens(rule),
       hasGlobals: false,
       layers(b) {
         let x = bertEmbeddings(b, config); // [rows, hidden]

@@ -3,7 +3,7 @@ import type { WasmDevice } from '../../attention/index.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
 import { type DenseBackend, type Program, type ProgramOutputs, ROWS } from '../../graph/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
-import type { EncoderModel, EncoderSequence, PackedBatch } from './architecture.ts';
+import type { EncoderModel, EncoderSequence, PackedBatch, Task } from './architecture.ts';
 import { packedAttention } from './attend.ts';
 import { EncoderBuilder } from './builder.ts';
 import { compileRows } from './compile-rows.ts';
@@ -55,6 +55,9 @@ export interface EncoderOutput {
 
 export interface EncoderParts {
   readonly model: EncoderModel;
+  readonly task: Task;
+  /** config.json, parsed. */
+  readonly config: Readonly<Record<string, unknown>>;
   readonly tensors: EncoderTensors;
   readonly tokenizer?: Tokenizer | undefined;
   readonly device: WasmDevice;
@@ -69,6 +72,16 @@ export interface EncoderParts {
 export class Encoder implements AsyncDisposable {
   readonly hiddenSize: number;
   readonly vocabularySize: number;
+  /** Which head there is. */
+  readonly task: Task;
+  /** config.json, parsed: names of labels and the like. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Tokens of the longest sequence; Infinity where positions have no end. */
+  readonly maxTokens: number;
+  /** Kinds of tokens (segments) that there are. */
+  readonly tokenKinds: number;
+  /** Whether tokens can have global attention. */
+  readonly hasGlobals: boolean;
   /** Of the folder that the encoder was loaded from, where there is one. */
   readonly tokenizer: Tokenizer | undefined;
   readonly #parts: EncoderParts;
@@ -86,6 +99,11 @@ export class Encoder implements AsyncDisposable {
   ) {
     this.hiddenSize = parts.model.hiddenSize;
     this.vocabularySize = parts.model.vocabularySize;
+    this.task = parts.task;
+    this.config = parts.config;
+    this.maxTokens = parts.model.maxTokens ?? Infinity;
+    this.tokenKinds = parts.model.tokenKinds;
+    this.hasGlobals = parts.model.hasGlobals;
     this.tokenizer = parts.tokenizer;
     this.#parts = parts;
     this.#program = program;

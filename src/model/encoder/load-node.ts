@@ -22,7 +22,7 @@ export async function loadEncoderFromDisk(path: string, options: LoadEncoderOpti
     const { prefix, headNames } = architecture;
     const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
     const model = architecture.read(config, { source, task, tensors, pattern, positions });
-    return Encoder.create({ model, tensors, ...(await start(model.vocabularySize)) });
+    return Encoder.create({ model, task, config, tensors, ...(await start(model.vocabularySize)) });
   });
 }
 

@@ -21,6 +21,7 @@ import {
   bertLayer,
   firstTokenClassifier,
   maskedLmHead,
+  maxTokens,
   poolerIfThere,
   projections,
   questionAnswering,
@@ -60,6 +61,7 @@ export const longformer: EncoderArchitecture = {
       hiddenSize: config.hiddenSize,
       vocabularySize: config.vocabularySize,
       tokenKinds: config.tokenKinds,
+      maxTokens: maxTokens(rule),
       hasGlobals: true,
       layers(b) {
         let x = bertEmbeddings(b, config); // [rows, hidden]

@@ -2,6 +2,7 @@
 import type { WasmDevice } from '../../attention/index.ts';
 import { createNodeBackend } from '../../graph/index.ts';
 import type { Pattern } from '../../pattern/index.ts';
+import type { Tokenizer } from '../../text/index.ts';
 import { checkpointOf } from '../testing.ts';
 import type { Task } from './architecture.ts';
 import { findEncoder } from './architectures.ts';
@@ -70,6 +71,7 @@ export interface TinyOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly weights?: TinyWeights;
   readonly task?: Task;
+  readonly tokenizer?: Tokenizer;
   readonly pattern?: Pattern;
   readonly positions?: 'given' | 'repeat';
 }
@@ -83,7 +85,16 @@ export async function openTinyEncoder(device: WasmDevice, options: TinyOptions =
   const tensors = new EncoderTensors({ checkpoint: checkpointOf(weights), source, prefix, headNames });
   const model = architecture.read(config, { source, task, tensors, pattern, positions });
   const backend = await createNodeBackend({ threads: 1 });
-  return Encoder.create({ model, tensors, device, backend, close: async () => undefined });
+  return Encoder.create({
+    model,
+    task,
+    config,
+    tokenizer: options.tokenizer,
+    tensors,
+    device,
+    backend,
+    close: async () => undefined,
+  });
 }
 
 export interface DefinedSequence {

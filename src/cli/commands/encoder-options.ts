@@ -1,0 +1,91 @@
+/** What the commands that run an encoder on documents share. */
+import { readFile } from 'node:fs/promises';
+import { type Command, Option } from 'commander';
+import { FarfieldError } from '../../errors.ts';
+import { type Encoder, loadEncoder, type Task } from '../../model/index.ts';
+import { parsePattern } from '../../pattern/index.ts';
+import { readDocument, type TextDocument } from '../../text/index.ts';
+import { integer } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import type { Progress } from '../progress.ts';
+
+export interface EncoderOptions {
+  readonly model: string;
+  readonly pattern?: string;
+  readonly positions: 'given' | 'repeat';
+  readonly threads?: number;
+}
+
+/** Adds the options of EncoderOptions. */
+export function addEncoderOptions(command: Command): Command {
+  return command
+    .option('--model <path>', 'a folder with config.json, model.safetensors and tokenizer.json')
+    .option(
+      '--pattern <pattern>',
+      'what each token sees in layers with full attention, for example "window:128"; default: all',
+    )
+    .addOption(
+      new Option(
+        '--positions <kind>',
+        'beyond the last position that the model has learned: given: refuse; repeat: begin again (Longformer, section 5)',
+      )
+        .choices(['given', 'repeat'])
+        .default('given'),
+    )
+    .option('--threads <count>', 'threads; default: one for each core', integer(1));
+}
+
+/** Loads the encoder with one head, behind a progress line. The caller disposes it. */
+export async function openEncoderFor(
+  task: Task,
+  { model, pattern, positions, threads }: EncoderOptions,
+  { progress, signal }: CommandContext,
+): Promise<Encoder> {
+  let line: Progress | undefined;
+  try {
+    return await loadEncoder(model, {
+      task,
+      positions,
+      ...(pattern === undefined ? {} : { pattern: parsePattern(pattern) }),
+      ...(threads === undefined ? {} : { threads }),
+      onProgress: (done, total) => {
+        line ??= progress({ label: 'loading the model', unit: 'parts', total });
+        line.update(done);
+      },
+      signal,
+    });
+  } finally {
+    line?.[Symbol.dispose]();
+  }
+}
+
+/** A txt, md or html file. @throws FarfieldError where it cannot be read, TextError where it is not text. */
+export async function openDocument(path: string, option: string): Promise<TextDocument> {
+  try {
+    return readDocument(await readFile(path), path);
+  } catch (error) {
+    if (error instanceof FarfieldError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : String(error);
+    throw new FarfieldError(`${option} ${path}: ${why}`, { cause: error });
+  }
+}
+
+/** Runs a task behind a progress line. */
+export async function readBehindProgress<Result>(
+  { progress, signal }: CommandContext,
+  run: (options: { onProgress: (done: number, total: number) => void; signal: AbortSignal }) => Promise<Result>,
+): Promise<Result> {
+  let line: Progress | undefined;
+  try {
+    return await run({
+      onProgress: (done, total) => {
+        line ??= progress({ label: 'reading', unit: 'layers', total });
+        line.update(done);
+      },
+      signal,
+    });
+  } finally {
+    line?.[Symbol.dispose]();
+  }
+}
