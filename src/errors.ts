@@ -54,3 +54,34 @@ export class DataError extends FarfieldError {
 export class TrainingError extends FarfieldError {
   override name = 'TrainingError';
 }
+
+/** Why something could not be had from the Hugging Face hub. */
+export type HubFailure =
+  /** The id, the revision or an option is not well formed. */
+  | 'argument'
+  /** 401 or 403: no token, a wrong one, or a gated repository. */
+  | 'access'
+  /** No such repository, revision or file. */
+  | 'absent'
+  /** 429, also after waiting as told. */
+  | 'busy'
+  /** 5xx, or an answer that is not the hub's. */
+  | 'server'
+  /** No connection, or one that breaks again and again. */
+  | 'unreachable'
+  /** The bytes that came are not those that the hub has on record. */
+  | 'content'
+  /** Offline, and the file is not in the cache. */
+  | 'offline'
+  /** The cache cannot be written, or is full. */
+  | 'disk';
+
+/** A model could not be had from the Hugging Face hub or its cache. */
+export class HubError extends FarfieldError {
+  override name = 'HubError';
+  readonly failure: HubFailure;
+  constructor(failure: HubFailure, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.failure = failure;
+  }
+}

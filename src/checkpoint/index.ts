@@ -3,6 +3,7 @@ export { type ByteSource, blobSource, memorySource } from './byte-source.ts';
 export type { Checkpoint, StoredTensor, TensorInfo } from './checkpoint.ts';
 export { type GgufCheckpoint, openGguf } from './gguf.ts';
 export type { GgufMetadata, GgufValue } from './gguf-metadata.ts';
+export { type HubDownload, type HubOptions, type OpenedHub, type OpenHubOptions, openHub } from './hub/open-hub.ts';
 export { type QuantizedMatrix, toQuantizedMatrix } from './quantized-matrix.ts';
 export { openSafetensors, type SafetensorsCheckpoint } from './safetensors.ts';
 export { type TensorToWrite, writeSafetensors } from './safetensors-writer.ts';

@@ -7,6 +7,8 @@ import { fileSource } from './byte-source-node.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { openGguf } from './gguf.ts';
 import type { GgufMetadata } from './gguf-metadata.ts';
+import { localPath } from './hub/local-path-node.ts';
+import type { HubOptions } from './hub/open-hub.ts';
 import { openSafetensors } from './safetensors.ts';
 import { openSharded } from './sharded.ts';
 import { openTorch } from './torch.ts';
@@ -24,6 +26,12 @@ export interface OpenedCheckpoint {
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
+export interface OpenCheckpointOptions {
+  /** For ids of the hub. */
+  readonly hub?: HubOptions;
+  readonly signal?: AbortSignal;
+}
+
 const INDEX = 'model.safetensors.index.json';
 const PREFERRED = [INDEX, 'model.safetensors', 'model.gguf', 'pytorch_model.bin.index.json', 'pytorch_model.bin'];
 /** Of what torch.save writes. */
@@ -32,9 +40,12 @@ const TORCH = /\.(bin|pt|pth)$/;
 /**
  * Opens a .gguf file, a .safetensors file, a .bin, .pt or .pth file of PyTorch, an index of shards (.index.json), or a folder that holds one of these. Of several files in
  * a folder the ones named as Hugging Face names them win; without such a name there must be only one.
- * Throws CheckpointError that says what was looked for. The caller closes `checkpoint`.
+ * An id of the Hugging Face hub is brought into the cache first: `hf:owner/name`, or `owner/name` where there is no such path.
+ * Throws CheckpointError that says what was looked for, HubError where the hub does not give it. The caller closes `checkpoint`.
  */
-export async function openCheckpoint(path: string): Promise<OpenedCheckpoint> {
+export async function openCheckpoint(given: string, options: OpenCheckpointOptions = {}): Promise<OpenedCheckpoint> {
+  const { hub, signal } = options;
+  const path = await localPath(given, { ...hub, ...(signal === undefined ? {} : { signal }) });
   const found = await stat(path).catch((cause: unknown) => {
     throw new CheckpointError(`${path}: there is no such file or folder`, { cause });
   });
