@@ -1,6 +1,7 @@
 /** What a person asks for. */
 export * from './advise/index.ts';
 export * from './arena/index.ts';
+export { type Answer, type AskOptions, type AskResult, ask } from './ask.ts';
 export { type Classification, type ClassifyOptions, type ClassScore, classify } from './classify.ts';
 export { type CompareOnnxOptions, compareOnnx, type OutputDifference } from './compare-onnx.ts';
 export { type EmbedOptions, type EmbedResult, embed } from './embed.ts';

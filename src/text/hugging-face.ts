@@ -7,7 +7,14 @@ import { correctNormalizer } from './normalizers.ts';
 import { canCut, cut } from './pieces.ts';
 import { correctPreTokenizer } from './pre-tokenizers.ts';
 import { byteStreamDecoder, windowStreamDecoder } from './stream-decoder.ts';
-import type { DecodeOptions, EncodeInPiecesOptions, EncodeOptions, StreamDecoder, Tokenizer } from './tokenizer.ts';
+import type {
+  DecodeOptions,
+  EncodeInPiecesOptions,
+  EncodeOptions,
+  StreamDecoder,
+  Surroundings,
+  Tokenizer,
+} from './tokenizer.ts';
 import { cacheWords } from './word-cache.ts';
 
 /**
@@ -39,6 +46,7 @@ class LibraryTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly bosToken?: number;
   readonly eosToken?: number;
+  readonly maskToken?: number;
   readonly chatTemplate?: string;
   readonly #library: Library;
   readonly #source: string;
@@ -48,6 +56,10 @@ class LibraryTokenizer implements Tokenizer {
   /** Of a byte-level vocabulary: the bytes of the ids met so far. */
   readonly #bytes: Map<number, Uint8Array> | undefined;
   readonly #cleanUp: boolean;
+  /** The token of words that are not in the vocabulary. */
+  readonly #unknown: string | number | undefined;
+  /** What begins a token inside a word, e.g. "##". */
+  readonly #continuing: string;
 
   constructor(definition: TokenizerDefinition, config: JsonObject, source: string) {
     this.#source = source;
@@ -68,6 +80,10 @@ class LibraryTokenizer implements Tokenizer {
     if (bos !== undefined) this.bosToken = bos;
     const eos = this.#specialId(config.eos_token);
     if (eos !== undefined) this.eosToken = eos;
+    const mask = this.#specialId(config.mask_token) ?? this.#specialId('[MASK]') ?? this.#specialId('<mask>');
+    if (mask !== undefined) this.maskToken = mask;
+    this.#unknown = unknownTokenOf(definition);
+    this.#continuing = continuingPrefixOf(definition);
     const template = chatTemplateOf(config.chat_template);
     if (template !== undefined) this.chatTemplate = template;
   }
@@ -110,6 +126,33 @@ class LibraryTokenizer implements Tokenizer {
     const kept = Array.from(ids, (id) => this.#known(id)).filter((id) => !this.#skips(id, options));
     if (kept.length === 0) return '';
     return this.#library.decode(kept, { clean_up_tokenization_spaces: this.#cleanUp });
+  }
+
+  bytesOf(id: number): Uint8Array | undefined {
+    const token = this.#library.id_to_token(this.#known(id)) ?? '';
+    if (id === this.#unknown || token === this.#unknown) return undefined;
+    if (this.#bytes !== undefined) return this.#bytesOf(id);
+    const byte = /^<0x([0-9A-F]{2})>$/.exec(token)?.[1];
+    if (byte !== undefined) return Uint8Array.of(Number.parseInt(byte, 16));
+    const isInside = this.#continuing !== '' && token.startsWith(this.#continuing) && !this.#added.has(id);
+    const text = isInside ? token.slice(this.#continuing.length) : token;
+    return new TextEncoder().encode(text.replaceAll('\u2581', ' ').replace('</w>', ''));
+  }
+
+  aroundPair(): Surroundings {
+    const plain = this.encode('a', { addSpecialTokens: false });
+    const options = { text_pair: 'a', add_special_tokens: true, return_token_type_ids: true } as const;
+    const { ids, token_type_ids: kinds } = this.#library.encode('a', options);
+    const find = (from: number) =>
+      ids.findIndex((_: number, i: number) => i >= from && plain.every((id, j) => ids[i + j] === id));
+    const first = find(0);
+    const second = find(first + plain.length);
+    return {
+      before: ids.slice(0, first),
+      between: ids.slice(first + plain.length, second),
+      after: ids.slice(second + plain.length),
+      secondKind: kinds[second] ?? 0,
+    };
   }
 
   streamDecoder(options: DecodeOptions = {}): StreamDecoder {
@@ -158,6 +201,17 @@ class LibraryTokenizer implements Tokenizer {
   #fail(message: string): never {
     throw new TextError(`${this.#source}: ${message}`);
   }
+}
+
+/** Its text, or of a Unigram model its id. */
+function unknownTokenOf({ model }: TokenizerDefinition): string | number | undefined {
+  const { unk_token: token, unk_id: id } = model;
+  return typeof token === 'string' ? token : typeof id === 'number' ? id : undefined;
+}
+
+function continuingPrefixOf({ model }: TokenizerDefinition): string {
+  const { continuing_subword_prefix: prefix } = model;
+  return typeof prefix === 'string' ? prefix : model.type === 'WordPiece' ? '##' : '';
 }
 
 function isByteLevel(decoder: Step | null): boolean {

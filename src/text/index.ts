@@ -11,5 +11,13 @@ export {
 } from './document.ts';
 export { tokenizerFromGguf } from './gguf-tokenizer.ts';
 export { tokenizerFromJson } from './hugging-face.ts';
-export type { DecodeOptions, EncodeInPiecesOptions, EncodeOptions, StreamDecoder, Tokenizer } from './tokenizer.ts';
+export { type TokenSpan, tokenSpans } from './token-spans.ts';
+export type {
+  DecodeOptions,
+  EncodeInPiecesOptions,
+  EncodeOptions,
+  StreamDecoder,
+  Surroundings,
+  Tokenizer,
+} from './tokenizer.ts';
 export { checkVocabulary } from './vocabulary.ts';

@@ -25,11 +25,22 @@ export interface StreamDecoder {
   flush(): string;
 }
 
+/** The special tokens that stand around one text, or around and between two. */
+export interface Surroundings {
+  readonly before: readonly number[];
+  readonly between: readonly number[];
+  readonly after: readonly number[];
+  /** The second text's kind of token (segment), with `after`; all else is 0. */
+  readonly secondKind: number;
+}
+
 export interface Tokenizer {
   /** One more than the largest id. */
   readonly vocabularySize: number;
   readonly bosToken?: number;
   readonly eosToken?: number;
+  /** What stands for a word that a masked language model is to find. */
+  readonly maskToken?: number;
   /** A Jinja template, as the model's publisher wrote it. */
   readonly chatTemplate?: string;
   encode(text: string, options?: EncodeOptions): Int32Array;
@@ -40,5 +51,9 @@ export interface Tokenizer {
   encodeInPieces(text: string, options?: EncodeInPiecesOptions): Promise<Int32Array>;
   /** Throws TextError where an id is not in the vocabulary. */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
+  /** What a token stands for in the text, as UTF-8; undefined of an unknown word. White space may be missing or more. */
+  bytesOf?(id: number): Uint8Array | undefined;
+  /** What is put around a pair of texts. */
+  aroundPair?(): Surroundings;
   streamDecoder(options?: DecodeOptions): StreamDecoder;
 }

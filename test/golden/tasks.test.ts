@@ -2,37 +2,53 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Encoder, type EncoderInput, loadEncoder } from '../../src/model/index.ts';
-import { classify } from '../../src/task/index.ts';
-import { tokenizerFromJson } from '../../src/text/index.ts';
+import { ask, classify } from '../../src/task/index.ts';
+import { textDocument, tokenizerFromJson } from '../../src/text/index.ts';
 import { GOLDEN, readTensors } from './folders.ts';
 
 const CLASSIFIER = join(GOLDEN, 'hf/longformer-seqcls');
 
-/** One token for each word: "w17" is 17. The golden models have no tokenizers. */
-function numberTokenizer(size: number) {
-  const vocab = Object.fromEntries(Array.from({ length: size }, (_, id) => [`w${id}`, id]));
+/** A letter is among the words: on it a tokenizer looks for what is put around texts. */
+const wordOf = (id: number) => (id === 5 ? 'a' : `w${id}`);
+
+const special = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
+const SPECIAL = Object.fromEntries(
+  [0, 1, 2, 3].map((id) => [`w${id}`, { id: `w${id}`, ids: [id], tokens: [`w${id}`] }]),
+);
+
+/** One token for each word. The golden models have no tokenizers. */
+function numberTokenizer(size: number, pair: readonly unknown[] = []) {
+  const vocab = Object.fromEntries(Array.from({ length: size }, (_, id) => [wordOf(id), id]));
   return tokenizerFromJson({
     normalizer: null,
     pre_tokenizer: { type: 'WhitespaceSplit' },
     model: { type: 'WordLevel', vocab, unk_token: 'w1' },
-    post_processor: null,
+    post_processor:
+      pair.length === 0
+        ? null
+        : {
+            type: 'TemplateProcessing',
+            single: [{ Sequence: { id: 'A', type_id: 0 } }],
+            pair,
+            special_tokens: SPECIAL,
+          },
     decoder: null,
     added_tokens: [],
   });
 }
 
 /** The sequences of a case as texts, without padding. */
-async function caseTexts(folder: string) {
+async function caseTexts(folder: string, pad = 1) {
   const io = await readTensors(folder, 'io.safetensors');
   const { data, shape } = io('input_ids');
   const [batch = 0, length = 0] = shape;
   const ids = Array.from({ length: batch }, (_, i) => {
     const own = [...data.subarray(i * length, (i + 1) * length)];
     let end = own.length;
-    while (own[end - 1] === 1) end--;
+    while (own[end - 1] === pad) end--;
     return own.slice(0, end);
   });
-  return { io, ids, texts: ids.map((own) => own.map((id) => `w${id}`).join(' ')) };
+  return { io, ids, texts: ids.map((own) => own.map(wordOf).join(' ')) };
 }
 
 /** The encoder, which a case gives more than a text says. */
@@ -63,6 +79,66 @@ describe.skipIf(!existsSync(CLASSIFIER))('tasks on the models of transformers', 
       for (const { label, score } of classes) {
         const wanted = (own[Number(label.replace('LABEL_', ''))] ?? Number.NaN) / total;
         expect(Math.abs(score - wanted)).toBeLessThan(1e-4);
+      }
+    }
+  });
+
+  it.each([
+    ['longformer-qa', 120, 1, 2, [2, 2]],
+    ['bigbird-qa', 100, 0, 3, [3]],
+  ] as const)('ask: the best spans of %s by its stored logits', async (name, size, pad, sep, between) => {
+    const folder = join(GOLDEN, 'hf', name);
+    const { io, ids } = await caseTexts(folder, pad);
+    const width = io('input_ids').shape[1] ?? 0;
+    const whole = ids.filter((own) => own.length === width);
+    expect(whole.length).toBeGreaterThan(0);
+    for (const [i, own] of ids.entries()) {
+      // BigBird lays its blocks over the padding too, and here there is none.
+      if (name === 'bigbird-qa' && own.length < width) continue;
+      const first = own.indexOf(sep);
+      const from = first + between.length;
+      const hasEnd = own.at(-1) === sep;
+      const text = own
+        .slice(from, hasEnd ? -1 : undefined)
+        .map(wordOf)
+        .join(' ');
+      const pair = [
+        special(`w${own[0]}`),
+        { Sequence: { id: 'A', type_id: 0 } },
+        ...between.map((id) => special(`w${id}`)),
+        { Sequence: { id: 'B', type_id: 0 } },
+        ...(hasEnd ? [special(`w${sep}`)] : []),
+      ];
+      await using encoder = await loadEncoder(folder, { tokenizer: numberTokenizer(size, pair), threads: 1 });
+      const defaults: Partial<EncoderInput> =
+        name === 'bigbird-qa' ? { tokenTypes: [own.map((_, at) => (at > first ? 1 : 0))] } : {};
+      const question = own.slice(1, first).map(wordOf).join(' ');
+      const document = textDocument(text);
+      const { answers, windows } = await ask({ encoder: withInput(encoder, defaults), question, document, top: 2 });
+      expect(windows).toBe(1);
+      // Every pair, by definition.
+      const of = (output: string) => [...io(output).data.subarray(i * width, i * width + own.length)];
+      const [starts, ends] = [of('start_logits'), of('end_logits')];
+      const until = hasEnd ? own.length - 1 : own.length;
+      const total = (logits: number[]) =>
+        [logits[0] ?? 0, ...logits.slice(from, until)].reduce((sum, x) => sum + Math.exp(x), 0);
+      const all: { a: number; b: number; score: number }[] = [];
+      for (let a = from; a < until; a++)
+        for (let b = a; b < Math.min(until, a + 30); b++)
+          all.push({ a, b, score: (Math.exp(starts[a] ?? 0) * Math.exp(ends[b] ?? 0)) / total(starts) / total(ends) });
+      all.sort((x, y) => y.score - x.score);
+      const [best = { a: 0, b: 0, score: 0 }] = all;
+      const next = all.find(({ a, b }) => b < best.a || a > best.b) ?? best;
+      for (const [k, wanted] of [best, next].entries()) {
+        expect(answers[k]?.text).toBe(
+          own
+            .slice(wanted.a, wanted.b + 1)
+            .map(wordOf)
+            .join(' '),
+        );
+        expect(Math.abs((answers[k]?.score ?? Number.NaN) - wanted.score)).toBeLessThan(1e-4);
+        const { start = 0, end = 0, place } = answers[k] ?? {};
+        expect(text.slice(place?.start.byte, place?.end.byte)).toBe(text.slice(start, end));
       }
     }
   });

@@ -1,5 +1,6 @@
 import type { Register } from '../command.ts';
 import { registerAdvise } from './advise.ts';
+import { registerAsk } from './ask.ts';
 import { registerBenchAttention } from './bench-attention.ts';
 import { registerBenchScaling } from './bench-scaling.ts';
 import { registerClassify } from './classify.ts';
@@ -19,6 +20,7 @@ export const registry: readonly Register[] = [
   registerGenerate,
   registerEmbed,
   registerClassify,
+  registerAsk,
   registerTrain,
   registerLra,
   registerSparsify,
