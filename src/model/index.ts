@@ -9,6 +9,15 @@ export { LanguageModel, type StreamOptions } from './language-model.ts';
 export { type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson, type RotaryScaling } from './llama-config.ts';
 export { createTrainableLlama, type TrainableLlamaOptions, trainableLlama } from './llama-trainable.ts';
 export { type LoadLanguageModelOptions, loadLanguageModel, loadTrainable } from './load.ts';
+export {
+  applyLora,
+  LORA_TARGETS,
+  type LoraAdapter,
+  type LoraOptions,
+  loraConfigJson,
+  mergeLora,
+  readLora,
+} from './lora.ts';
 export { RowModel, type RowModelOptions, type RowModelParts } from './row-model.ts';
 export * from './seq2seq/index.ts';
 export { type ClassifierConfig, createClassifier, createMaskedModel } from './text-encoder.ts';

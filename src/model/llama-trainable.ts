@@ -16,6 +16,7 @@ import type { Pattern } from '../pattern/index.ts';
 import { llamaGraph } from './llama.ts';
 import { type LlamaConfig, rotaryFrequencies } from './llama-config.ts';
 import type { LlamaWeights } from './llama-weights.ts';
+import { type LoraOptions, newLora } from './lora.ts';
 import { RowModel, type RowModelOptions } from './row-model.ts';
 import type { Parameter } from './trainable.ts';
 
@@ -24,6 +25,10 @@ const EMBEDDING = 'model.embed_tokens.weight';
 export interface TrainableLlamaOptions extends RowModelOptions {
   /** What each token sees, cut to the past. Default: all of it. */
   readonly pattern?: Pattern;
+  /** Trains adapters of low rank beside the weights, which stay as they are: they alone are the parameters. Default: all weights train. */
+  readonly lora?: LoraOptions;
+  /** Of the adapters' first numbers. Default 0. */
+  readonly seed?: number;
 }
 
 /**
@@ -35,12 +40,17 @@ export async function createTrainableLlama(
   weights: LlamaWeights,
   options: TrainableLlamaOptions = {},
 ): Promise<RowModel> {
-  const { graph, parameters } = await trainableLlama(config, weights, options.pattern);
+  const { lora, seed = 0, pattern } = options;
+  const { graph, parameters, frozen } =
+    lora === undefined
+      ? { ...(await trainableLlama(config, weights, pattern)), frozen: [] }
+      : await adaptedLlama(config, weights, lora, { seed, ...(pattern === undefined ? {} : { pattern }) });
   const factors = weights.has('rope_freqs.weight') ? await weights.vector('rope_freqs.weight') : undefined;
   return RowModel.create(
     {
       graph,
       parameters,
+      frozen,
       input: { kind: 'tokens', vocabularySize: config.vocabularySize, context: config.context },
       lookups: [{ table: EMBEDDING, by: 'inputs' }],
       frequencies: rotaryFrequencies(config, factors),
@@ -89,6 +99,38 @@ export async function trainableLlama(
   const tables = [await matrix(EMBEDDING)];
   if (headName !== EMBEDDING) tables.push(await matrix(headName));
   return { graph: graph.build(), parameters: [...tables, ...(await Promise.all(trained.weights.map(loaded)))] };
+}
+
+/** The same graph and the parameters of adapters; the weights are constants, the embedding too, which is given apart. */
+export async function adaptedLlama(
+  config: LlamaConfig,
+  weights: LlamaWeights,
+  options: LoraOptions,
+  { seed = 0, pattern }: { readonly seed?: number; readonly pattern?: Pattern } = {},
+): Promise<{
+  readonly graph: Graph;
+  readonly parameters: readonly Parameter[];
+  readonly frozen: readonly Parameter[];
+}> {
+  const { adapt, lora } = newLora(options, seed);
+  const layers = await llamaGraph(config, weights, {
+    accuracyLevel: 0,
+    separate: true,
+    adapt,
+    ...(pattern === undefined ? {} : { pattern }),
+  });
+  const graph = GraphBuilder.from(layers);
+  const hidden = layers.values.get('last_hidden');
+  if (hidden === undefined) throw new ArgumentError('the graph of the layers has no last_hidden');
+  const shape = [config.vocabularySize, config.hiddenSize];
+  const table = { name: EMBEDDING, shape, data: toFloat32(await weights.stored(EMBEDDING)) };
+  const headName = weights.tiedEmbeddings ? EMBEDDING : 'lm_head.weight';
+  const head = weights.tiedEmbeddings ? table.data : toFloat32(await weights.stored(headName));
+  const matrix = graph.initializer(headName, 'float32', shape, () => head);
+  const logits = gemm(graph, hidden, matrix, undefined, { transB: true, name: 'logits' });
+  const targets = graph.input('targets', 'int64', [ROWS, 1]);
+  graph.output(neg(graph, gatherElements(graph, logSoftmax(graph, logits), targets, 1)), 'losses');
+  return { graph: graph.build(), parameters: lora.matrices, frozen: [table] };
 }
 
 /** A copy: training changes it. */

@@ -37,7 +37,17 @@ export interface LlamaGraphOptions {
   readonly pattern?: Pattern;
   /** One multiplication for each linear layer, so that each weight is an initializer of its own name. Default false. */
   readonly separate?: boolean;
+  /** Changes what linear layers compute: see lora.ts. Default: nothing. */
+  readonly adapt?: AdaptLinear;
 }
+
+/** Takes a linear layer's input x [rows, columns] and product [rows, rows of the weight], without its bias, to what takes its place. */
+export type AdaptLinear = (
+  graph: GraphBuilder,
+  x: Value,
+  product: Value,
+  layer: { readonly name: string; readonly rows: number; readonly columns: number },
+) => Value;
 
 /** What a layer can see at most, whatever pattern is given: the past, and in Mistral the last W tokens of it. */
 export function llamaPattern(config: LlamaConfig): Pattern {
@@ -73,8 +83,10 @@ export async function llamaGraph(
     const biases = await Promise.all(
       names.map(async (name) => (weights.has(`${name}.bias`) ? vector(`${name}.bias`) : undefined)),
     );
-    const biased = (value: Value, i: number): Value => {
-      const bias = biases[i];
+    const biased = (product: Value, i: number): Value => {
+      const [bias, matrix, name = ''] = [biases[i], matrices[i], names[i]];
+      const value =
+        matrix === undefined ? product : (options.adapt?.(graph, x, product, { ...matrix, name }) ?? product);
       return bias === undefined ? value : add(graph, value, bias);
     };
     const apply = (matrix: Weight, name: string) => linear(graph, x, matrix, { ...options, name });

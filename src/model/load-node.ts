@@ -1,8 +1,10 @@
 /** Opens a language model by a path on disk, in Node. */
+import { readFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
+import { join } from 'node:path';
 import { createDevice, type WasmDevice } from '../attention/index.ts';
 import { type OpenedCheckpoint, openCheckpoint } from '../checkpoint/node.ts';
-import { ModelError } from '../errors.ts';
+import { CheckpointError, ModelError } from '../errors.ts';
 import { createNodeBackend, type DenseBackend } from '../graph/index.ts';
 import { checkVocabulary, type Tokenizer, tokenizerFromGguf } from '../text/index.ts';
 import { loadTokenizer } from '../text/node.ts';
@@ -13,8 +15,9 @@ import { LanguageModel } from './language-model.ts';
 import { ARCHITECTURES, type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson } from './llama-config.ts';
 import { LlamaEngine } from './llama-engine.ts';
 import { createTrainableLlama, type TrainableLlamaOptions } from './llama-trainable.ts';
-import { openLlamaWeights } from './llama-weights.ts';
+import { type LlamaWeights, openLlamaWeights } from './llama-weights.ts';
 import type { LoadLanguageModelOptions } from './load.ts';
+import { applyLora, type LoraAdapter, readLora } from './lora.ts';
 import { checkWeightMemory, type Machine } from './memory.ts';
 import type { RowModel } from './row-model.ts';
 
@@ -26,7 +29,7 @@ export async function loadFromDisk(path: string, options: LoadLanguageModelOptio
     for (const step of cleanUp.splice(0).reverse()) await step();
   };
   try {
-    const { config, weightBytes, create } = decoderOf(opened, path, kind);
+    const { config, weightBytes, create } = await decoderOf(opened, path, kind, options.adapter);
     const tokenizer = options.tokenizer ?? (await tokenizerOf(opened, path));
     checkVocabulary(tokenizer, config.vocabularySize);
     const machine: Machine = { memoryBytes: memoryBytes() };
@@ -59,15 +62,26 @@ interface FoundDecoder {
   ) => Promise<LanguageEngine>;
 }
 
-function decoderOf(opened: OpenedCheckpoint, path: string, kind: 'quantized' | 'f32'): FoundDecoder {
+async function decoderOf(
+  opened: OpenedCheckpoint,
+  path: string,
+  kind: 'quantized' | 'f32',
+  adapter: string | undefined,
+): Promise<FoundDecoder> {
   const { checkpoint, format } = opened;
   const architecture = format === 'safetensors' ? findDecoder(opened.config) : undefined;
   if (architecture === undefined) {
     const config = configOf(opened, path);
     const weights = openLlamaWeights(checkpoint, config, { format, weights: kind, source: path });
+    const adapt = adapter === undefined ? {} : { adapt: applyLora(await loadAdapter(adapter, weights)) };
     const create: FoundDecoder['create'] = (device, backend, options) =>
-      LlamaEngine.create(config, weights, device, backend, { accuracyLevel: 4, ...options });
+      LlamaEngine.create(config, weights, device, backend, { accuracyLevel: 4, ...adapt, ...options });
     return { config, weightBytes: weights.bytes, create };
+  }
+  if (adapter !== undefined) {
+    throw new ModelError(
+      `${path}: adapters are implemented for the Llama family, not for ${opened.config?.model_type}`,
+    );
   }
   const model = architecture.read(opened.config, `${path}: config.json`);
   const elements = checkpoint
@@ -90,11 +104,32 @@ export async function loadTrainableFromDisk(path: string, options: TrainableLlam
       weights: 'f32',
       source: path,
     });
-    // Weights, their gradients and an optimizer's two moments.
-    checkWeightMemory(4 * weights.bytes, { memoryBytes: memoryBytes() });
+    // Weights, and where all of them train their gradients and an optimizer's two moments.
+    checkWeightMemory((options.lora === undefined ? 4 : 1) * weights.bytes, { memoryBytes: memoryBytes() });
     return await createTrainableLlama(config, weights, options);
   } finally {
     await opened.checkpoint.close();
+  }
+}
+
+async function loadAdapter(path: string, weights: LlamaWeights): Promise<LoraAdapter> {
+  const { checkpoint, folder } = await openCheckpoint(path);
+  try {
+    const file = join(folder, 'adapter_config.json');
+    const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+      throw new CheckpointError(`${path}: there is no adapter_config.json beside the adapters`, { cause });
+    });
+    return await readLora(checkpoint, parseJson(text, file), weights, path);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+function parseJson(text: string, file: string): Record<string, unknown> {
+  try {
+    return { ...JSON.parse(text) };
+  } catch (cause) {
+    throw new CheckpointError(`${file}: is not JSON`, { cause });
   }
 }
 

@@ -16,6 +16,8 @@ export interface LoadLanguageModelOptions {
   readonly backend?: DenseBackend;
   /** Threads of both, where they are made here. Default: one for each core. */
   readonly threads?: number;
+  /** A folder with adapter_config.json and adapters in safetensors, of PEFT or of `farfield train`, for Llama-family models. */
+  readonly adapter?: string;
   /** After each part of the model that has been loaded. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;

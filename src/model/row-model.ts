@@ -25,11 +25,13 @@ export interface RowModelParts {
    */
   readonly graph: Graph;
   readonly parameters: readonly Parameter[];
+  /** Tables of lookups that do not train. Default none. */
+  readonly frozen?: readonly Parameter[];
   /** What the rows of the graph are: the batch's tokens, or patches of images whose pixels those are. */
   readonly input:
     | { readonly kind: 'tokens'; readonly vocabularySize: number; readonly context: number }
     | { readonly kind: 'patches'; readonly grid: PatchGrid };
-  /** Tables [.., hidden] among the parameters, whose rows add up to `hidden`. */
+  /** Tables [.., hidden] among the parameters and the frozen tables, whose rows add up to `hidden`. */
   readonly lookups: readonly { readonly table: string; readonly by: 'inputs' | 'positions' }[];
   /** Of the rotary angles [D/2]. */
   readonly frequencies?: Float64Array | undefined;
@@ -82,7 +84,7 @@ export class RowModel implements Trainable, AsyncDisposable {
     const backend = options.backend ?? (await createNodeBackend());
     const program = await compileTraining(parts.graph, backend, {
       checkpoint: options.checkpoint,
-      inputs: parts.lookups.length === 0 ? [] : ['hidden'],
+      inputs: parts.lookups.every(({ table }) => isFrozen(parts, table)) ? [] : ['hidden'],
       lateGradients: parts.head.kind === 'classes',
       onProgress: options.onProgress,
       signal: options.signal,
@@ -118,6 +120,7 @@ export class RowModel implements Trainable, AsyncDisposable {
       ...(signal === undefined ? {} : { signal }),
     });
     for (const { table, by } of lookups) {
+      if (isFrozen(this.#parts, table)) continue;
       const ids = by === 'inputs' ? batch.inputs : feed.positions;
       addRows(gradients[this.#numberOf(table)] as Float32Array, ids, floatsOf(inputGradients, 'hidden').data);
     }
@@ -171,7 +174,9 @@ export class RowModel implements Trainable, AsyncDisposable {
     const feeds: Record<string, HostTensor> = {};
     if (lookups.length > 0) {
       const tables = lookups.map(({ table, by }) => ({
-        table: this.parameters[this.#numberOf(table)] as Parameter,
+        table:
+          this.#parts.frozen?.find(({ name }) => name === table) ??
+          (this.parameters[this.#numberOf(table)] as Parameter),
         ids: by === 'inputs' ? batch.inputs : positions,
       }));
       feeds.hidden = lookUp(tables, shape.rows);
@@ -184,4 +189,8 @@ export class RowModel implements Trainable, AsyncDisposable {
     if (frequencies !== undefined) Object.assign(feeds, angles(frequencies, positions));
     return { feeds, rows: shape.rows, starts, positions, total, labels };
   }
+}
+
+function isFrozen({ frozen = [] }: RowModelParts, table: string): boolean {
+  return frozen.some(({ name }) => name === table);
 }

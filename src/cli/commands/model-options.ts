@@ -16,6 +16,7 @@ export interface ModelOptions {
   readonly positions: Positions;
   readonly weights: 'quantized' | 'f32';
   readonly kv: NumberType;
+  readonly adapter?: string;
   readonly threads?: number;
 }
 
@@ -40,6 +41,7 @@ export function addModelOptions(command: Command): Command {
         .choices(['quantized', 'f32'])
         .default('quantized'),
     )
+    .option('--adapter <folder>', 'LoRA adapters to compute with: a save of farfield train, or a folder of PEFT')
     .addOption(
       new Option('--kv <type>', 'how keys and values are kept; f16 and bf16 take half the memory')
         .choices(['f32', 'f16', 'bf16'])
@@ -59,6 +61,7 @@ export async function openModel(options: ModelOptions, { progress, signal }: Com
   try {
     return await loadLanguageModel(options.model, {
       weights: options.weights,
+      ...(options.adapter === undefined ? {} : { adapter: options.adapter }),
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       onProgress: (done, total) => {
         line ??= progress({ label: 'loading the model', unit: 'parts', total });

@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { openCheckpoint } from '../../checkpoint/node.ts';
 import { FarfieldError } from '../../errors.ts';
+import { loraConfigJson } from '../../model/index.ts';
 import { type Tokenizer, tokenizerFromGguf } from '../../text/index.ts';
 import { loadTokenizer } from '../../text/node.ts';
 import { type DataFile, listFiles, parseTrainConfig, type TrainConfig } from '../../train/index.ts';
@@ -64,6 +65,10 @@ export async function openTokenizer({ model, data }: TrainConfig): Promise<Token
 /** What a checkpoint in Hugging Face's form has beside its weights. Its saves have the same, and open as it does. */
 export async function filesBeside({ model }: TrainConfig): Promise<Record<string, Uint8Array>> {
   if (model.kind !== 'checkpoint') return {};
+  if (model.lora !== undefined) {
+    const config = JSON.stringify(loraConfigJson(model.lora, model.path), undefined, 2);
+    return { 'adapter_config.json': new TextEncoder().encode(`${config}\n`) };
+  }
   const folder = (await stat(model.path)).isDirectory() ? model.path : dirname(model.path);
   const files: Record<string, Uint8Array> = {};
   for (const name of BESIDE) {

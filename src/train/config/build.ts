@@ -80,7 +80,12 @@ async function createModel(
 ): Promise<RowModel> {
   const all = { ...options, ...(checkpoint === undefined ? {} : { checkpoint }) };
   if (model.kind === 'checkpoint') {
-    return loadTrainable(model.path, { ...all, ...(model.pattern === undefined ? {} : { pattern: model.pattern }) });
+    return loadTrainable(model.path, {
+      ...all,
+      seed,
+      ...(model.lora === undefined ? {} : { lora: model.lora }),
+      ...(model.pattern === undefined ? {} : { pattern: model.pattern }),
+    });
   }
   const { kind: _, ...gpt } = model;
   return createGpt({ ...gpt, vocabularySize }, { ...all, seed });

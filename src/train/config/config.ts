@@ -45,6 +45,9 @@ const checkpoint = v.strictObject({
   path: text,
   context: integer(1),
   pattern: v.exactOptional(pattern),
+  lora: v.exactOptional(
+    v.strictObject({ rank: integer(1), alpha: v.exactOptional(number), targets: v.exactOptional(texts) }),
+  ),
 });
 
 const model = v.variant('kind', [gpt, checkpoint], 'it must have a kind: gpt or checkpoint');
