@@ -139,6 +139,11 @@ class LibraryTokenizer implements Tokenizer {
     return new TextEncoder().encode(text.replaceAll('\u2581', ' ').replace('</w>', ''));
   }
 
+  aroundText(): Surroundings {
+    const [before, after] = this.#around();
+    return { before: [...before], between: [], after: [...after], secondKind: 0 };
+  }
+
   aroundPair(): Surroundings {
     const plain = this.encode('a', { addSpecialTokens: false });
     const options = { text_pair: 'a', add_special_tokens: true, return_token_type_ids: true } as const;

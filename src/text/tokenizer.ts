@@ -53,6 +53,8 @@ export interface Tokenizer {
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
   /** What a token stands for in the text, as UTF-8; undefined of an unknown word. White space may be missing or more. */
   bytesOf?(id: number): Uint8Array | undefined;
+  /** What is put around one text; `between` is empty. */
+  aroundText?(): Surroundings;
   /** What is put around a pair of texts. */
   aroundPair?(): Surroundings;
   streamDecoder(options?: DecodeOptions): StreamDecoder;

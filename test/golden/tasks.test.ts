@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Encoder, type EncoderInput, loadEncoder } from '../../src/model/index.ts';
-import { ask, classify } from '../../src/task/index.ts';
-import { textDocument, tokenizerFromJson } from '../../src/text/index.ts';
+import { ask, classify, fill, tag } from '../../src/task/index.ts';
+import { type Tokenizer, textDocument, tokenizerFromJson } from '../../src/text/index.ts';
 import { GOLDEN, readTensors } from './folders.ts';
 
 const CLASSIFIER = join(GOLDEN, 'hf/longformer-seqcls');
@@ -35,6 +35,17 @@ function numberTokenizer(size: number, pair: readonly unknown[] = []) {
     decoder: null,
     added_tokens: [],
   });
+}
+
+/** Of a class, so that a field can be added. */
+function methodsOf(tokenizer: Tokenizer): Tokenizer {
+  return {
+    vocabularySize: tokenizer.vocabularySize,
+    encode: (text, options) => tokenizer.encode(text, options),
+    encodeInPieces: (text, options) => tokenizer.encodeInPieces(text, options),
+    decode: (ids, options) => tokenizer.decode(ids, options),
+    streamDecoder: (options) => tokenizer.streamDecoder(options),
+  };
 }
 
 /** The sequences of a case as texts, without padding. */
@@ -139,6 +150,60 @@ describe.skipIf(!existsSync(CLASSIFIER))('tasks on the models of transformers', 
         expect(Math.abs((answers[k]?.score ?? Number.NaN) - wanted.score)).toBeLessThan(1e-4);
         const { start = 0, end = 0, place } = answers[k] ?? {};
         expect(text.slice(place?.start.byte, place?.end.byte)).toBe(text.slice(start, end));
+      }
+    }
+  });
+
+  it('tag: neighbours of one label, with the mean of their probabilities', async () => {
+    const folder = join(GOLDEN, 'hf/longformer-tokencls');
+    const { io, ids, texts } = await caseTexts(folder);
+    const width = io('input_ids').shape[1] ?? 0;
+    await using encoder = await loadEncoder(folder, { tokenizer: numberTokenizer(120), threads: 1 });
+    for (const [i, own] of ids.entries()) {
+      const document = textDocument(texts[i] ?? '');
+      const spans = await tag({ encoder, document });
+      let at = 0;
+      for (const { label, score, text, start } of spans) {
+        const words = text.split(' ');
+        expect(text).toBe(
+          own
+            .slice(at, at + words.length)
+            .map(wordOf)
+            .join(' '),
+        );
+        expect(document.text.slice(start, start + text.length)).toBe(text);
+        const shares = words.map((_, k) => {
+          const from = (i * width + at + k) * 5;
+          const row = [...io('logits').data.subarray(from, from + 5)];
+          expect(`LABEL_${row.indexOf(Math.max(...row))}`).toBe(label);
+          return Math.exp(Math.max(...row)) / row.reduce((sum, x) => sum + Math.exp(x), 0);
+        });
+        expect(Math.abs(score - shares.reduce((a, b) => a + b) / words.length)).toBeLessThan(1e-4);
+        at += words.length;
+      }
+      expect(at).toBe(own.length);
+    }
+  });
+
+  it('fill: the largest of the stored logits at a masked place', async () => {
+    const folder = join(GOLDEN, 'hf/longformer-mlm');
+    const { io, ids, texts } = await caseTexts(folder);
+    const [own = []] = ids;
+    const masked = own[7] ?? 0;
+    const tokenizer = { ...methodsOf(numberTokenizer(100)), maskToken: masked };
+    await using encoder = await loadEncoder(folder, { tokenizer, threads: 1 });
+    const row = (name: string) => [io(name).data.subarray(0, own.length)];
+    const input = { tokenTypes: row('token_type_ids'), globalAttentionMask: row('global_attention_mask') };
+    const { gaps } = await fill({ encoder: withInput(encoder, input), text: texts[0] ?? '', top: 3 });
+    const places = [...own.keys()].filter((place) => own[place] === masked);
+    expect(gaps.length).toBe(places.length);
+    for (const [k, place] of places.entries()) {
+      const logits = [...io('logits').data.subarray(place * 100, (place + 1) * 100)];
+      const total = logits.reduce((sum, x) => sum + Math.exp(x), 0);
+      const best = [...logits.keys()].sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0)).slice(0, 3);
+      expect(gaps[k]?.map(({ id }) => id)).toEqual(best);
+      for (const { id, probability } of gaps[k] ?? []) {
+        expect(Math.abs(probability - Math.exp(logits[id] ?? 0) / total)).toBeLessThan(1e-3);
       }
     }
   });

@@ -7,11 +7,13 @@ import { registerClassify } from './classify.ts';
 import { registerDoctor } from './doctor.ts';
 import { registerEmbed } from './embed.ts';
 import { registerExport } from './export.ts';
+import { registerFill } from './fill.ts';
 import { registerGenerate } from './generate.ts';
 import { registerLra } from './lra.ts';
 import { registerMask } from './mask.ts';
 import { registerPerplexity } from './perplexity.ts';
 import { registerSparsify } from './sparsify.ts';
+import { registerTag } from './tag.ts';
 import { registerTrain } from './train.ts';
 
 /** Every command, in the order in which the help lists them. */
@@ -19,7 +21,9 @@ export const registry: readonly Register[] = [
   registerPerplexity,
   registerGenerate,
   registerEmbed,
+  registerFill,
   registerClassify,
+  registerTag,
   registerAsk,
   registerTrain,
   registerLra,
