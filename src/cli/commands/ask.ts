@@ -50,7 +50,7 @@ async function askDocument(options: Options, context: CommandContext): Promise<v
   );
   const lines = result.answers.map(
     ({ text, score, place }) =>
-      `${score.toFixed(4)}  ${options.text}:${place.start.line}:${place.start.column}  ${text}`,
+      `${score.toFixed(4)}  ${options.text}:${place.start.line}:${place.start.column}  ${text.replaceAll(/\s+/g, ' ')}`,
   );
   const read = `${formatCount(result.tokens)} tokens in ${formatCount(result.windows)} ${result.windows === 1 ? 'pass' : 'windows'}`;
   context.result({ question, text: options.text, ...result }, [...lines, '', read].join('\n'));

@@ -31,7 +31,7 @@ async function tagDocument(options: Options, context: CommandContext): Promise<v
   const spans = await readBehindProgress(context, (running) => tag({ encoder, document, ...running }));
   const lines = spans.map(
     ({ label, score, text, place: { start } }) =>
-      `${score.toFixed(4)}  ${label}  ${options.text}:${start.line}:${start.column}  ${text}`,
+      `${score.toFixed(4)}  ${label}  ${options.text}:${start.line}:${start.column}  ${text.replaceAll(/\s+/g, ' ')}`,
   );
   context.result({ text: options.text, spans }, lines.length === 0 ? 'no spans' : lines.join('\n'));
 }
