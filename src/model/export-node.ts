@@ -1,5 +1,5 @@
 /** Opens a model on disk as a graph to be exported, in Node. */
-import { openCheckpoint } from '../checkpoint/node.ts';
+import { type OpenCheckpointOptions, openCheckpoint } from '../checkpoint/node.ts';
 import { ModelError } from '../errors.ts';
 import type { Graph } from '../graph/index.ts';
 import type { Pattern } from '../pattern/index.ts';
@@ -18,8 +18,11 @@ export interface OpenedGraph {
  * A Llama-family model from token ids to logits, under a pattern, with weights in float32 that are loaded as the export writes
  * them. Throws as loadLanguageModel() does; ModelError for an architecture that cannot be exported.
  */
-export async function openForExport(path: string, options: { readonly pattern?: Pattern } = {}): Promise<OpenedGraph> {
-  const opened = await openCheckpoint(path);
+export async function openForExport(
+  path: string,
+  options: OpenCheckpointOptions & { readonly pattern?: Pattern } = {},
+): Promise<OpenedGraph> {
+  const opened = await openCheckpoint(path, options);
   const close = (): Promise<void> => opened.checkpoint.close();
   try {
     const { metadata, config: json, format } = opened;

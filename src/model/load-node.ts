@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createDevice, type WasmDevice } from '../attention/index.ts';
-import { type OpenedCheckpoint, openCheckpoint } from '../checkpoint/node.ts';
+import { type OpenCheckpointOptions, type OpenedCheckpoint, openCheckpoint } from '../checkpoint/node.ts';
 import { CheckpointError, ModelError } from '../errors.ts';
 import { createNodeBackend, type DenseBackend } from '../graph/index.ts';
 import { checkVocabulary, type Tokenizer, tokenizerFromGguf } from '../text/index.ts';
@@ -21,9 +21,14 @@ import { applyLora, type LoraAdapter, readLora } from './lora.ts';
 import { checkWeightMemory, type Machine } from './memory.ts';
 import type { RowModel } from './row-model.ts';
 
+/** What opening a checkpoint takes of a loader's options. */
+export function pickHub({ hub, signal }: OpenCheckpointOptions): OpenCheckpointOptions {
+  return { ...(hub === undefined ? {} : { hub }), ...(signal === undefined ? {} : { signal }) };
+}
+
 export async function loadFromDisk(path: string, options: LoadLanguageModelOptions): Promise<LanguageModel> {
   const { weights: kind = 'quantized', onProgress, signal } = options;
-  const opened = await openCheckpoint(path);
+  const opened = await openCheckpoint(path, pickHub(options));
   const cleanUp: (() => Promise<void>)[] = [() => opened.checkpoint.close()];
   const close = async () => {
     for (const step of cleanUp.splice(0).reverse()) await step();

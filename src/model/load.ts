@@ -1,4 +1,5 @@
 import type { WasmDevice } from '../attention/index.ts';
+import type { HubOptions } from '../checkpoint/index.ts';
 import type { DenseBackend } from '../graph/index.ts';
 import type { Tokenizer } from '../text/index.ts';
 import type { LanguageModel } from './language-model.ts';
@@ -20,14 +21,17 @@ export interface LoadLanguageModelOptions {
   readonly adapter?: string;
   /** After each part of the model that has been loaded. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** For ids of the hub: the revision, the token, offline, and progress of the download. */
+  readonly hub?: HubOptions;
   readonly signal?: AbortSignal;
 }
 
 /**
  * Opens a Llama-family model (Llama, SmolLM2, Mistral): a .gguf file, a .safetensors file or an index of shards with config.json and
- * tokenizer.json beside it, or a folder with one of these. Needs Node. The caller ends it with dispose().
+ * tokenizer.json beside it, a folder with one of these, or an id of the Hugging Face hub (owner/name, owner/name:file.gguf). Needs Node. The caller ends it with dispose().
  * @throws CheckpointError for weights that are missing, corrupt, or not those of the configuration; ModelError for an architecture
- *   that is not implemented; TextError for a tokenizer that does not match; MemoryError where the weights do not fit.
+ *   that is not implemented; TextError for a tokenizer that does not match; MemoryError where the weights do not fit; HubError where the hub does not give
+ *   them.
  */
 export async function loadLanguageModel(path: string, options: LoadLanguageModelOptions = {}): Promise<LanguageModel> {
   const { loadFromDisk } = await import('./load-node.ts');

@@ -1,6 +1,7 @@
 /** Tokenizers from a folder on disk, in Node. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { localPath, type OpenCheckpointOptions } from '../checkpoint/node.ts';
 import { TextError } from '../errors.ts';
 import { decodeText } from './decode-text.ts';
 import { isObject } from './definition.ts';
@@ -8,10 +9,12 @@ import { tokenizerFromJson } from './hugging-face.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /**
- * The tokenizer of a folder with tokenizer.json and perhaps tokenizer_config.json and chat_template.jinja.
- * Throws TextError where there is none.
+ * The tokenizer of a folder with tokenizer.json and perhaps tokenizer_config.json and chat_template.jinja, or of an id of the
+ * Hugging Face hub. Throws TextError where there is none, HubError where the hub does not give it.
  */
-export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+export async function loadTokenizer(path: string, options: OpenCheckpointOptions = {}): Promise<Tokenizer> {
+  const { hub, signal } = options;
+  const folder = await localPath(path, { ...hub, files: 'tokenizer', ...(signal === undefined ? {} : { signal }) });
   const file = join(folder, 'tokenizer.json');
   const definition = await readJson(file);
   if (definition === undefined) throw new TextError(`${folder}: there is no tokenizer.json in this folder`);

@@ -3,6 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { TextError } from '../../errors.ts';
+import { loadTokenizer } from '../../text/node.ts';
 import { readFloat32 } from '../index.ts';
 import { openCheckpoint } from '../node.ts';
 import { safetensorsFile } from '../test-files.ts';
@@ -79,6 +81,11 @@ describe('openHub', () => {
     expect([...(await readFloat32(checkpoint, 'b'))]).toEqual([2]);
     await checkpoint.close();
     expect(hub.contentRequests().some(({ path }) => path.includes('unused') || path.includes('.bin'))).toBe(false);
+  });
+
+  it('is behind the paths that loaders take', async () => {
+    await expect(loadTokenizer('hf:test/model', { hub: options })).rejects.toThrow(TextError);
+    expect(hub.contentRequests().map(({ path }) => path)).toEqual([`/test/model/resolve/${COMMIT}/tokenizer.json`]);
   });
 
   it('names what there is where a repository has several GGUF files, and takes the one that is named, alone', async () => {

@@ -6,6 +6,7 @@ import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatCount, formatRate, formatTable } from '../format.ts';
 import type { Progress } from '../progress.ts';
+import { hubProgress } from './hub-progress.ts';
 import { readText } from './model-options.ts';
 
 interface Options {
@@ -36,7 +37,10 @@ export const registerEmbed: Register = (program, start) => {
       },
     ],
   })
-    .option('--model <path>', 'a folder with config.json, model.safetensors and tokenizer.json')
+    .option(
+      '--model <path>',
+      'a folder with config.json, model.safetensors and tokenizer.json, or owner/name on the Hugging Face hub',
+    )
     .option('--text <files...>', 'UTF-8 texts, one vector for each')
     .option(
       '--pattern <pattern>',
@@ -88,8 +92,10 @@ async function embedTexts(options: Options, context: CommandContext): Promise<vo
 async function openEncoder(
   { model, positions, threads }: Options,
   pattern: ReturnType<typeof parsePattern> | undefined,
-  { progress, signal }: CommandContext,
+  context: CommandContext,
 ): Promise<Encoder> {
+  const { progress, signal } = context;
+  using download = hubProgress(context);
   let line: Progress | undefined;
   try {
     return await loadEncoder(model, {
@@ -102,6 +108,7 @@ async function openEncoder(
         line ??= progress({ label: 'loading the model', unit: 'parts', total });
         line.update(done);
       },
+      hub: download.hub,
       signal,
     });
   } finally {

@@ -4,6 +4,7 @@ import { formatPattern, parsePattern } from '../../pattern/index.ts';
 import { addCommand, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes } from '../format.ts';
+import { hubProgress } from './hub-progress.ts';
 import { addOnnxFileOptions, type OnnxFileOptions, writeOnnxFiles } from './write-onnx.ts';
 
 interface Options extends OnnxFileOptions {
@@ -27,7 +28,10 @@ export const registerExport: Register = (program, start) => {
         },
       ],
     })
-      .option('--model <path>', 'a .gguf file, a .safetensors file, or a folder with config.json')
+      .option(
+        '--model <path>',
+        'a .gguf file, a .safetensors file, a folder with config.json, or owner/name[:file] on the Hugging Face hub',
+      )
       .addOption(new Option('--to <form>', 'what to write').choices(['onnx']).default('onnx'))
       .option(
         '--pattern <pattern>',
@@ -38,7 +42,12 @@ export const registerExport: Register = (program, start) => {
 
 async function exportModel(options: Options, context: CommandContext): Promise<void> {
   const pattern = options.pattern === undefined ? undefined : parsePattern(options.pattern);
-  const opened = await openForExport(options.model, pattern === undefined ? {} : { pattern });
+  using download = hubProgress(context);
+  const opened = await openForExport(options.model, {
+    ...(pattern === undefined ? {} : { pattern }),
+    hub: download.hub,
+    signal: context.signal,
+  });
   try {
     const { graph, weightBytes } = opened;
     const files = await writeOnnxFiles(graph, weightBytes, options, context);

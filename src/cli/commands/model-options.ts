@@ -8,6 +8,7 @@ import { decodeText } from '../../text/index.ts';
 import { integer } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import type { Progress } from '../progress.ts';
+import { hubProgress } from './hub-progress.ts';
 
 /** What every command that runs a language model can be told. */
 export interface ModelOptions {
@@ -23,7 +24,10 @@ export interface ModelOptions {
 /** Adds the options of ModelOptions. */
 export function addModelOptions(command: Command): Command {
   return command
-    .option('--model <path>', 'a .gguf file, a .safetensors file, or a folder with config.json and tokenizer.json')
+    .option(
+      '--model <path>',
+      'a .gguf file, a .safetensors file, a folder with config.json and tokenizer.json, or owner/name[:file] on the Hugging Face hub',
+    )
     .option(
       '--pattern <pattern>',
       'which earlier tokens each token sees, for example "sinks:4+window:1024"; default: all',
@@ -56,7 +60,9 @@ export function patternOf({ pattern }: ModelOptions): { readonly pattern?: Patte
 }
 
 /** Loads the model behind a progress line. The caller disposes it. */
-export async function openModel(options: ModelOptions, { progress, signal }: CommandContext): Promise<LanguageModel> {
+export async function openModel(options: ModelOptions, context: CommandContext): Promise<LanguageModel> {
+  const { progress, signal } = context;
+  using download = hubProgress(context);
   let line: Progress | undefined;
   try {
     return await loadLanguageModel(options.model, {
@@ -67,6 +73,7 @@ export async function openModel(options: ModelOptions, { progress, signal }: Com
         line ??= progress({ label: 'loading the model', unit: 'parts', total });
         line.update(done);
       },
+      hub: download.hub,
       signal,
     });
   } finally {

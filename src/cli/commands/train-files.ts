@@ -1,7 +1,7 @@
 /** The files that `farfield train` reads: the configuration, the data, the tokenizer. */
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { openCheckpoint } from '../../checkpoint/node.ts';
+import { localPath, openCheckpoint } from '../../checkpoint/node.ts';
 import { FarfieldError } from '../../errors.ts';
 import { loraConfigJson } from '../../model/index.ts';
 import { type Tokenizer, tokenizerFromGguf } from '../../text/index.ts';
@@ -24,14 +24,16 @@ export async function readTrainConfig(path: string, steps?: number): Promise<Tra
   try {
     const config = parseTrainConfig(value);
     const base = dirname(resolve(path));
+    // Only with hf: is it an id of the hub here; without, it is relative to this file.
+    const atBase = (path: string): string => (path.startsWith('hf:') ? path : resolve(base, path));
     const { model, data } = config;
     return {
       ...config,
-      model: model.kind === 'checkpoint' ? { ...model, path: resolve(base, model.path) } : model,
+      model: model.kind === 'checkpoint' ? { ...model, path: atBase(model.path) } : model,
       data: {
         ...data,
         files: data.files.map((file) => resolve(base, file)),
-        ...(data.tokenizer === undefined ? {} : { tokenizer: resolve(base, data.tokenizer) }),
+        ...(data.tokenizer === undefined ? {} : { tokenizer: atBase(data.tokenizer) }),
       },
       folder: resolve(base, config.folder),
       // The schedule is that of the file, so that a first few steps are those of the whole training.
@@ -69,7 +71,8 @@ export async function filesBeside({ model }: TrainConfig): Promise<Record<string
     const config = JSON.stringify(loraConfigJson(model.lora, model.path), undefined, 2);
     return { 'adapter_config.json': new TextEncoder().encode(`${config}\n`) };
   }
-  const folder = (await stat(model.path)).isDirectory() ? model.path : dirname(model.path);
+  const path = await localPath(model.path);
+  const folder = (await stat(path)).isDirectory() ? path : dirname(path);
   const files: Record<string, Uint8Array> = {};
   for (const name of BESIDE) {
     const bytes = await readFile(join(folder, name)).catch(() => undefined);

@@ -48,11 +48,14 @@ export interface OpenedFolder {
 /** Opens weights and configuration for `make`, and closes everything where it fails. */
 export async function openEncoderFolder<Model>(
   path: string,
-  options: Pick<LoadEncoderOptions, 'tokenizer' | 'device' | 'backend' | 'threads' | 'onProgress' | 'signal'>,
+  options: Pick<LoadEncoderOptions, 'tokenizer' | 'device' | 'backend' | 'threads' | 'hub' | 'onProgress' | 'signal'>,
   make: (folder: OpenedFolder) => Promise<Model>,
 ): Promise<Model> {
-  const { onProgress, signal } = options;
-  const { checkpoint, format, config, folder } = await openCheckpoint(path);
+  const { hub, onProgress, signal } = options;
+  const { checkpoint, format, config, folder } = await openCheckpoint(path, {
+    ...(hub === undefined ? {} : { hub }),
+    ...(signal === undefined ? {} : { signal }),
+  });
   const cleanUp: (() => Promise<void>)[] = [() => checkpoint.close()];
   const close = async () => {
     for (const step of cleanUp.splice(0).reverse()) await step();

@@ -1,4 +1,5 @@
 import type { WasmDevice } from '../../attention/index.ts';
+import type { HubOptions } from '../../checkpoint/index.ts';
 import type { DenseBackend } from '../../graph/index.ts';
 import type { Pattern } from '../../pattern/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
@@ -25,12 +26,14 @@ export interface LoadEncoderOptions {
   readonly threads?: number;
   /** After each part of the model that has been loaded. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** For ids of the hub: the revision, the token, offline, and progress of the download. */
+  readonly hub?: HubOptions;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Opens an encoder (see ENCODERS in architectures.ts): a .safetensors file or an index of shards with config.json beside it, or a folder
- * with these. Needs Node. The caller ends it with dispose().
+ * Opens an encoder (see ENCODERS in architectures.ts): a .safetensors file or an index of shards with config.json beside it, a folder
+ * with these, or an id of the Hugging Face hub. Needs Node. The caller ends it with dispose().
  * @throws ModelError for an architecture that is not implemented or a configuration that is impossible; CheckpointError for weights that
  *   are missing, corrupt, or not those of the configuration, with the tensors' names; TextError for a tokenizer that does not match.
  */

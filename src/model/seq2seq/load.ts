@@ -3,7 +3,7 @@ import type { Seq2Seq } from './seq2seq.ts';
 
 export type LoadSeq2SeqOptions = Pick<
   LoadEncoderOptions,
-  'tokenizer' | 'device' | 'backend' | 'threads' | 'onProgress' | 'signal'
+  'tokenizer' | 'device' | 'backend' | 'threads' | 'hub' | 'onProgress' | 'signal'
 >;
 
 /**
