@@ -1,6 +1,6 @@
 /** Started by training-memory.ts with a model and a checkpoint mode: takes a few steps, in a process that does only this. */
 
-import { createDevice } from '../src/attention/index.ts';
+import { createDevice, type NumberType } from '../src/attention/index.ts';
 import { peakResidentBytes } from '../src/cli/bench/peak-resident.ts';
 import { type Checkpoint, createNodeBackend } from '../src/graph/index.ts';
 import { finish, readJob } from './alone.ts';
@@ -11,6 +11,7 @@ export type { TrainingShape };
 export interface TrainingJob {
   readonly shape: TrainingShape;
   readonly checkpoint: Checkpoint;
+  readonly precision: NumberType;
   /** Steps that count, after one that does not. */
   readonly steps: number;
 }
@@ -27,11 +28,11 @@ export interface TrainingMemory {
   readonly loss: number;
 }
 
-const { shape, checkpoint, steps } = readJob<TrainingJob>();
+const { shape, checkpoint, precision, steps } = readJob<TrainingJob>();
 const { threads } = shape;
 await using device = await createDevice({ threads });
 const backend = await createNodeBackend({ threads });
-await using step = await openTrainingStep(shape, { device, backend, checkpoint });
+await using step = await openTrainingStep(shape, { device, backend, checkpoint, precision });
 const startBytes = peakResidentBytes();
 const milliseconds: number[] = [];
 let loss = 0;

@@ -1,11 +1,13 @@
 /**
- * Memory and time of a training step with and without gradient checkpointing: `npm run bench:training-memory`. A byte-level decoder with a window;
+ * Memory and time of a training step with and without gradient checkpointing, and with rows of 16 bits: `npm run bench:training-memory`. A byte-level decoder with a window;
  * each mode in a process of its own.
  */
 import { availableParallelism } from 'node:os';
+import type { NumberType } from '../src/attention/index.ts';
 import { median } from '../src/cli/bench/timing.ts';
 import { integer } from '../src/cli/command.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from '../src/cli/format.ts';
+import { ArgumentError } from '../src/errors.ts';
 import type { Checkpoint } from '../src/graph/index.ts';
 import { runAlone } from './alone.ts';
 import { benchmark, type CommandContext, type OptionValues, start } from './frame.ts';
@@ -20,19 +22,20 @@ interface Options extends OptionValues {
   readonly threads: number;
   readonly steps: number;
   readonly modes: readonly Checkpoint[];
+  readonly precisions: readonly NumberType[];
 }
 
 const aloneProgram = new URL('./training-memory-alone.ts', import.meta.url);
 
 async function run(options: Options, context: CommandContext): Promise<void> {
-  const { layers, hidden, heads, tokens, threads, steps, modes } = options;
+  const { layers, hidden, heads, tokens, threads, steps, modes, precisions } = options;
   const shape: TrainingShape = { layers, hidden, heads, tokens, window: options.window, threads };
-  const results: (TrainingMemory & { readonly checkpoint: Checkpoint })[] = [];
+  const results: (TrainingMemory & Pick<TrainingJob, 'checkpoint' | 'precision'>)[] = [];
   {
-    using progress = context.progress({ label: 'training', unit: 'modes', total: modes.length });
-    for (const checkpoint of modes) {
-      const job: TrainingJob = { shape, checkpoint, steps };
-      results.push({ checkpoint, ...(await runAlone<TrainingMemory>(aloneProgram, job, context.signal)) });
+    using progress = context.progress({ label: 'training', unit: 'modes', total: modes.length * precisions.length });
+    for (const [checkpoint, precision] of modes.flatMap((mode) => precisions.map((each) => [mode, each] as const))) {
+      const job: TrainingJob = { shape, checkpoint, precision, steps };
+      results.push({ checkpoint, precision, ...(await runAlone<TrainingMemory>(aloneProgram, job, context.signal)) });
       progress.update(results.length);
     }
   }
@@ -41,6 +44,7 @@ async function run(options: Options, context: CommandContext): Promise<void> {
     const time = median(result.milliseconds);
     return [
       String(result.checkpoint),
+      result.precision,
       formatDuration(time),
       `${formatRate(time / median(first?.milliseconds ?? [time]))} x`,
       formatCount(Math.round((1000 * tokens) / time)),
@@ -51,13 +55,24 @@ async function run(options: Options, context: CommandContext): Promise<void> {
       result.loss.toFixed(5),
     ];
   });
-  const header = ['kept', 'a step', 'time', 'tokens/s', 'peak memory', 'of the step', 'memory', 'planned', 'loss'];
+  const header = [
+    'kept',
+    'rows',
+    'a step',
+    'time',
+    'tokens/s',
+    'peak memory',
+    'of the step',
+    'memory',
+    'planned',
+    'loss',
+  ];
   context.result(
     { ...shape, steps, results },
     [
       `${layers} layers of ${hidden}, ${heads} heads, ${formatCount(tokens)} tokens, a window of ${shape.window}, ${threads} threads`,
       '',
-      formatTable([header, ...rows], [...header.keys()].slice(1)),
+      formatTable([header, ...rows], [...header.keys()].slice(2)),
       '',
       `Medians of ${steps}. Peak resident memory of a process of its own; "of the step" leaves out what it held before the first step (Node,`,
       'weights, gradients, sessions). "Planned": what the buffers between operations hold. Time and memory beside the first row.',
@@ -69,6 +84,14 @@ function modesOf(text: string): Checkpoint[] {
   return text.split(',').map((each): Checkpoint => {
     const mode = each.trim();
     return mode === 'none' || mode === 'attention' || mode === 'layer' ? mode : integer(1)(mode);
+  });
+}
+
+function precisionsOf(text: string): NumberType[] {
+  return text.split(',').map((each): NumberType => {
+    const precision = each.trim();
+    if (precision === 'f32' || precision === 'f16' || precision === 'bf16') return precision;
+    throw new ArgumentError(`--precisions: "${precision}" is none of f32, f16, bf16`);
   });
 }
 
@@ -92,6 +115,7 @@ const command = benchmark(
     'attention',
     'layer',
     2,
-  ]);
+  ])
+  .option('--precisions <list>', 'how rows are stored: f32, f16, bf16', precisionsOf, ['f32', 'bf16', 'f16']);
 
 await start<Options>(command, run);

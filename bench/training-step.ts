@@ -43,7 +43,7 @@ export async function openTrainingStep(shape: TrainingShape, options: RowModelOp
   };
   const gradients = model.parameters.map(({ data }) => new Float32Array(data.length));
   return {
-    plannedBytes: 4 * model.floatsPerRow * tokens,
+    plannedBytes: model.bytesPerRow * tokens,
     run(signal) {
       for (const gradient of gradients) gradient.fill(0);
       return model.step(batch, gradients, signal === undefined ? {} : { signal });

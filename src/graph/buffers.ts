@@ -11,21 +11,17 @@ export interface Lifetime {
 
 /**
  * The memory between stages. Values whose lifetimes do not meet share a slot, so a model of any depth needs the buffers of
- * about one layer. Slots are float32 and sized per row; the few values of other types or without rows have memory of their own.
+ * about one layer. Slots are for float32 values, stored as `allocate` says, and sized per row; the few values of other types or without rows have memory of their own.
  */
-export class Buffers {
-  readonly #slots: { width: number; buffer: Float32Array | undefined }[] = [];
+export class Buffers<Rows extends TensorData = Float32Array> {
+  readonly #slots: { width: number; buffer: Rows | undefined }[] = [];
   readonly #slotOf = new Map<Edge, number>();
   readonly #others: { readonly edge: Edge; data: TensorData }[] = [];
-  readonly #allocate: (floats: number) => Float32Array;
-  readonly #free: ((buffer: Float32Array) => void) | undefined;
+  readonly #allocate: (floats: number) => Rows;
+  readonly #free: ((buffer: Rows) => void) | undefined;
   #rows = 0;
 
-  constructor(
-    lifetimes: readonly Lifetime[],
-    allocate: (floats: number) => Float32Array,
-    free?: (buffer: Float32Array) => void,
-  ) {
+  constructor(lifetimes: readonly Lifetime[], allocate: (floats: number) => Rows, free?: (buffer: Rows) => void) {
     this.#allocate = allocate;
     this.#free = free;
     const busyUntil: number[] = [];

@@ -114,7 +114,7 @@ describe('createGpt', () => {
       await model.step(batch, gradients);
       first ??= all(gradients);
       allClose(all(gradients), first, 2e-6);
-      kept.push(model.floatsPerRow);
+      kept.push(model.bytesPerRow);
     }
     const [none = 0, attention = 0, pairs = 0, layer = 0] = kept;
     expect(attention).toBeLessThan(none / 1.5);

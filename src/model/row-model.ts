@@ -1,5 +1,5 @@
 /** A model that computes rows, as something to train: makes rows of a batch, runs the graph, and pools and weighs its outputs. */
-import { defaultDevice, type WasmDevice } from '../attention/index.ts';
+import { defaultDevice, type NumberType, type WasmDevice } from '../attention/index.ts';
 import { ArgumentError } from '../errors.ts';
 import {
   type Checkpoint,
@@ -10,6 +10,7 @@ import {
   type HostTensor,
   PackedAttention,
   type ProgramOutputs,
+  type StoredRows,
   type TrainingProgram,
 } from '../graph/index.ts';
 import { checkBatch } from './batch.ts';
@@ -41,6 +42,11 @@ export interface RowModelParts {
 export interface RowModelOptions {
   /** What is kept of the forward pass for the backward pass: see compileTraining(). Default 'layer'. */
   readonly checkpoint?: Checkpoint;
+  /**
+   * How the rows are stored that a step keeps: see compileTraining(). Weights, their gradients and all sums are float32. With 'f16' small
+   * gradients are lost without a loss scale. Default 'f32'.
+   */
+  readonly precision?: NumberType;
   /** Default: the device that attention() shares. */
   readonly device?: WasmDevice;
   /** Default: ONNX Runtime in Node. */
@@ -85,23 +91,25 @@ export class RowModel implements Trainable, AsyncDisposable {
     const program = await compileTraining(parts.graph, backend, {
       checkpoint: options.checkpoint,
       inputs: parts.lookups.every(({ table }) => isFrozen(parts, table)) ? [] : ['hidden'],
+      precision: options.precision,
+      convert: (from, to, width) => device.convert(from, to, width),
       lateGradients: parts.head.kind === 'classes',
       onProgress: options.onProgress,
       signal: options.signal,
       // In the kernels' memory, so that what attention reads and writes goes from one to the other without a copy.
       ...(backend.acceptsSharedMemory
         ? {
-            allocate: (floats: number) => device.allocate(floats),
-            free: (buffer: Float32Array) => device.release(buffer),
+            allocate: (count: number, type: NumberType) => device.allocate(count, type),
+            free: (buffer: StoredRows) => device.release(buffer),
           }
         : {}),
     });
     return new RowModel(parts, program, new PackedAttention(device));
   }
 
-  /** Floats that a step keeps for each row. */
-  get floatsPerRow(): number {
-    return this.#program.floatsPerRow;
+  /** Bytes that a step keeps for each row. */
+  get bytesPerRow(): number {
+    return this.#program.bytesPerRow;
   }
 
   async step(batch: TrainingBatch, gradients: readonly Float32Array[], options: StepOptions = {}): Promise<StepResult> {

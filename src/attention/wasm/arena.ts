@@ -140,7 +140,7 @@ export class Arena {
   }
 }
 
-function roundingJob(
+export function roundingJob(
   batch: number,
   heads: number,
   queries: number,

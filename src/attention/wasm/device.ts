@@ -15,7 +15,7 @@ import type {
   NumberType,
   Tensor,
 } from '../types.ts';
-import { Arena, type Part } from './arena.ts';
+import { Arena, type Part, roundingJob } from './arena.ts';
 import { runBackward } from './backward.ts';
 import { candidateBuilds, chooseBuild } from './choose-build.ts';
 import { Heap } from './heap.ts';
@@ -216,6 +216,38 @@ export class WasmDevice implements AsyncDisposable {
       );
     }
     return weights;
+  }
+
+  /**
+   * Writes rows [rows, width] of 16 bits as f32, or of f32 rounded to 16 bits, ties to even, on all threads. Arrays made by allocate() are
+   * not copied, but what is rounded is then lost: `from` is undefined after it.
+   */
+  async convert(
+    from: Pick<Tensor<NumberArray>, 'data' | 'type'>,
+    to: Pick<Tensor<NumberArray>, 'data' | 'type'>,
+    width: number,
+  ): Promise<void> {
+    const rows = from.data.length / width;
+    if (!Number.isInteger(rows) || to.data.length !== from.data.length) {
+      throw new ArgumentError(
+        `convert: from has ${from.data.length} numbers and to ${to.data.length}; both must have the same rows of ${width}`,
+      );
+    }
+    const types = [numberType('from', from as Tensor<NumberArray>), numberType('to', to as Tensor<NumberArray>)];
+    if (types.filter((type) => type === 'f32').length !== 1)
+      throw new ArgumentError(`convert: one of the types must be f32, they are ${types.join(' and ')}`);
+    if (rows === 0) return;
+    const shape = [1, rows, 1, width] as const;
+    const arena = new Arena(this.heap, { batch: 0, batches: 1, group: 0, groups: 1 });
+    try {
+      const source = arena.input({ ...from, shape, layout: 'BNHD' }, 0, 1);
+      const target = arena.output({ ...to, shape, layout: 'BNHD' }, 0, 1);
+      const floats = types[0] === 'f32' ? source : target;
+      await this.run({ ...roundingJob(1, 1, rows, width), q: source, k: floats, v: floats, output: target });
+      arena.finish();
+    } finally {
+      if (!this.#disposed) arena.free();
+    }
   }
 
   /** Runs a job whose data all lies in the heap. */

@@ -72,7 +72,7 @@ export interface Job {
   };
   /** Attention weights of the query rows start .. end - 1: the address of their table (kernel/job.ts); lse may be 0. */
   readonly weights?: { readonly table: number; readonly start: number; readonly end: number };
-  /** Nothing but rounding: q, in contiguous rows of f32 of the width of the values, becomes the output. */
+  /** Nothing but conversion: q, in contiguous rows of the width of the values, becomes the output; one of them is f32. What is rounded is lost. */
   readonly rounds?: true;
 }
 

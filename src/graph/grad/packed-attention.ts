@@ -1,8 +1,9 @@
-import type { Tensor, WasmDevice } from '../../attention/index.ts';
+import type { NumberType, Tensor, WasmDevice } from '../../attention/index.ts';
 import { ArgumentError } from '../../errors.ts';
 import { type BlockMask, compileMask } from '../../mask/index.ts';
 import type { AttentionNode } from '../ir.ts';
 import type { AttentionGradientRows, AttentionPass, AttentionRows } from './attention-pass.ts';
+import type { StoredRows } from './row-storage.ts';
 
 /** Masks that are kept: one for each pattern and length of sequence. */
 const KEPT_MASKS = 64;
@@ -64,7 +65,7 @@ export class PackedAttention implements AttentionPass {
     const states = state as Float32Array[];
     const { heads, keyValueHeads, width, valueWidth } = node;
     for (const [i, run] of this.#runs.entries()) {
-      const part = (data: Float32Array, count: number, size: number) => partOf(data, run, count, size);
+      const part = (data: StoredRows, count: number, size: number) => partOf(data, run, count, size, rows.type);
       const gradients = await this.#device.attentionGradients({
         ...this.#problem(node, rows, run),
         lse: states[i] as Float32Array,
@@ -85,10 +86,10 @@ export class PackedAttention implements AttentionPass {
   #problem(node: AttentionNode, rows: AttentionRows, run: Run) {
     const { heads, keyValueHeads, width, valueWidth, scale, softcap } = node;
     return {
-      q: partOf(rows.q, run, heads, width),
-      k: partOf(rows.k, run, keyValueHeads, width),
-      v: partOf(rows.v, run, keyValueHeads, valueWidth),
-      output: partOf(rows.output, run, heads, valueWidth),
+      q: partOf(rows.q, run, heads, width, rows.type),
+      k: partOf(rows.k, run, keyValueHeads, width, rows.type),
+      v: partOf(rows.v, run, keyValueHeads, valueWidth, rows.type),
+      output: partOf(rows.output, run, heads, valueWidth, rows.type),
       mask: this.#mask(node, run.length),
       scale,
       ...(softcap === undefined ? {} : { softcap }),
@@ -110,11 +111,18 @@ export class PackedAttention implements AttentionPass {
 }
 
 /** The run's rows of data [rows, heads * width] as a batch [sequences, length, heads, width]. */
-function partOf(data: Float32Array, run: Run, heads: number, width: number): Tensor {
+function partOf(
+  data: StoredRows,
+  run: Run,
+  heads: number,
+  width: number,
+  type: NumberType | undefined,
+): Tensor<StoredRows> {
   const { first, length, count } = run;
   const each = heads * width;
   return {
     data: data.subarray(first * each, (first + count * length) * each),
+    ...(data instanceof Uint16Array && type !== undefined ? { type } : {}),
     shape: [count, length, heads, width],
     layout: 'BNHD',
   };

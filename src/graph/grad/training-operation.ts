@@ -77,6 +77,12 @@ export function edgesOf(operation: Operation): { reads: Edge[]; writes: Edge[]; 
   return { reads, writes, all: [...reads, ...writes] };
 }
 
+export function logSumExpsOf(operation: Operation): Edge[] {
+  if (operation.kind === 'dense') return [];
+  const gradient = operation.kind === 'attention' ? undefined : operation.gradLse;
+  return [operation.rows.lse, gradient].filter((edge) => edge !== undefined);
+}
+
 /** From the operation that makes a value to the last one that reads it; kept ones to the end. */
 export function lifetimesOf(
   operations: readonly Operation[],

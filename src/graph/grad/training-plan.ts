@@ -9,6 +9,7 @@ import {
   type AttentionState,
   edgesOf,
   lifetimesOf,
+  logSumExpsOf,
   type Operation,
   type Source,
   type Target,
@@ -34,6 +35,10 @@ export interface Plan {
   readonly lifetimes: readonly Lifetime[];
   /** Edges that attention reads or writes. */
   readonly attention: ReadonlySet<Edge>;
+  /** Those among them that are log-sum-exps, or gradients of these. */
+  readonly logSumExps: ReadonlySet<Edge>;
+  /** Outputs and gradients of inputs, which the caller reads. */
+  readonly kept: ReadonlySet<Edge>;
 }
 
 /** Floats of the widest value of a segment that exist at a time. */
@@ -198,6 +203,8 @@ class Planner {
       attention: new Set(
         this.#operations.flatMap((operation) => (operation.kind === 'dense' ? [] : edgesOf(operation).all)),
       ),
+      logSumExps: new Set(this.#operations.flatMap(logSumExpsOf)),
+      kept,
     };
   }
 

@@ -13,6 +13,7 @@ import { type Tensor64, tensor } from '../reference/tensor.ts';
 import { sparseAttention, sparseAttentionWithLse } from '../sparse-attention.ts';
 import { allClose, random } from '../testing.ts';
 import { PackedAttention } from './packed-attention.ts';
+import type { StoredRows } from './row-storage.ts';
 import { compileTraining } from './training-program.ts';
 
 let device: WasmDevice;
@@ -225,13 +226,13 @@ describe('compileTraining', () => {
   });
 
   it("gives buffers back, and goes on without the kernels' memory where that is full", async () => {
-    const live = new Set<Float32Array>();
+    const live = new Set<StoredRows>();
     const { MemoryError } = await import('../../errors.ts');
     let left = 3;
     const program = await compileTraining(graphOf(), backend, {
-      allocate: (count) => {
+      allocate: (count, type) => {
         if (left-- <= 0) throw new MemoryError('full', 4 * count, 0);
-        const buffer = device.allocate(count);
+        const buffer = device.allocate(count, type);
         live.add(buffer);
         return buffer;
       },

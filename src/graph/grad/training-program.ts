@@ -1,3 +1,4 @@
+import type { NumberType } from '../../attention/index.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
 import type { DenseBackend, HostTensor } from '../backend.ts';
 import type { Edge } from '../edge.ts';
@@ -5,69 +6,13 @@ import { type Graph, ROWS, type TensorData, type Value } from '../ir.ts';
 import type { ProgramOutputs } from '../program.ts';
 import { checkFeeds } from '../row-checks.ts';
 import { describeShape } from '../tensor-data.ts';
-import type { AttentionPass } from './attention-pass.ts';
+import { type Convert, convertPlainly, type StoredRows } from './row-storage.ts';
 import { SessionPool } from './session-pool.ts';
 import { Layout } from './training-layout.ts';
-import type { Operation } from './training-operation.ts';
+import { edgesOf, type Operation } from './training-operation.ts';
+import type { CompileTrainingOptions, PassOptions, StepPassOptions, TrainingProgram } from './training-options.ts';
 import { type CompiledStage, type Plan, planForward, planStep } from './training-plan.ts';
-import { type Checkpoint, parametersOf, trainedGraph, trainingStages } from './training-stages.ts';
-
-export interface CompileTrainingOptions {
-  /**
-   * What is kept of the forward pass for the backward pass. 'none' (no checkpointing): every value that a gradient needs. 'attention': what goes
-   * into and out of the attention nodes; the rest is computed again. 'layer' (default), or a number k: the inputs of every layer or of
-   * every k layers, as Graph.boundaries mark them; the layers themselves, attention included, are computed again.
-   */
-  readonly checkpoint?: Checkpoint;
-  /** Outputs whose gradients come in. Default: all. */
-  readonly outputs?: readonly string[];
-  /** Row inputs whose gradients are wanted beside those of the parameters. Default none. */
-  readonly inputs?: readonly string[];
-  /** The gradients of the outputs are told by the outputs: see StepPassOptions. Default false, which is faster. */
-  readonly lateGradients?: boolean;
-  /** Gives buffers for what attention reads and writes, e.g. in the kernels' shared memory; the rest lies in ordinary arrays. */
-  readonly allocate?: (floats: number) => Float32Array;
-  readonly free?: (buffer: Float32Array) => void;
-  /** After each stage that has been compiled. */
-  readonly onProgress?: (done: number, total: number) => void;
-  readonly signal?: AbortSignal;
-}
-
-export interface PassOptions {
-  /** Every row input, with all rows, by name. */
-  readonly feeds: Readonly<Record<string, HostTensor>>;
-  /** In the order of TrainingProgram.parameters. An array that is given again is read again, so it may have changed. */
-  readonly parameters: readonly Float32Array[];
-  readonly attention: AttentionPass;
-  readonly signal?: AbortSignal;
-}
-
-export interface StepPassOptions extends PassOptions {
-  /** The gradients of the outputs, by name; all rows. A function of the outputs where the program was compiled with `lateGradients`. */
-  readonly outputGradients:
-    | Readonly<Record<string, HostTensor>>
-    | ((outputs: ProgramOutputs) => Readonly<Record<string, HostTensor>>);
-  /** To which the gradients of the parameters are added, in the order of the parameters. */
-  readonly gradients: readonly Float32Array[];
-}
-
-/** A model that can be trained, compiled. Runs must not overlap; what they give is valid until the next one. */
-export interface TrainingProgram {
-  /** The float inputs without rows. */
-  readonly parameters: readonly Value[];
-  /** Floats that a step keeps for each row between its operations. */
-  readonly floatsPerRow: number;
-  /** Compiled sessions; layers of one structure share theirs. */
-  readonly sessions: number;
-  forward(options: PassOptions): Promise<ProgramOutputs>;
-  /** Forward and backward. Sums over rows are in a fixed order, whatever the number of threads. */
-  step(options: StepPassOptions): Promise<{
-    readonly outputs: ProgramOutputs;
-    /** By name, for the inputs that the program was compiled with. */
-    readonly inputGradients: ProgramOutputs;
-  }>;
-  release(): Promise<void>;
-}
+import { parametersOf, trainedGraph, trainingStages } from './training-stages.ts';
 
 /**
  * Compiles a graph for training: cuts it at attention nodes and layer boundaries, differentiates every segment, and lays out the
@@ -84,6 +29,10 @@ export async function compileTraining(
   const { checkpoint = 'layer', inputs = [], outputs = graph.outputs.map((value) => value.name), signal } = options;
   if (typeof checkpoint === 'number' && !(Number.isInteger(checkpoint) && checkpoint > 0)) {
     throw new ArgumentError(`checkpoint must be 'none', 'attention', 'layer' or a positive integer, got ${checkpoint}`);
+  }
+  const { precision = 'f32' } = options;
+  if (precision !== 'f32' && precision !== 'f16' && precision !== 'bf16') {
+    throw new ArgumentError(`precision must be 'f32', 'f16' or 'bf16', got ${precision}`);
   }
   const parameters = parametersOf(graph);
   for (const { name, shape } of parameters) {
@@ -118,12 +67,17 @@ export async function compileTraining(
   }
 }
 
+/** Rows of gradients that are added at a time. */
+const ADDED_ROWS = 1024;
+
 class CompiledTraining implements TrainingProgram {
   readonly parameters: readonly Value[];
   readonly #graph: Graph;
   readonly #pool: SessionPool;
   readonly #forward: Layout;
   readonly #step: Layout;
+  readonly #precision: NumberType;
+  readonly #convert: Convert;
   readonly #lateGradients: boolean;
   readonly #weights: (HostTensor | undefined)[];
   #scratch = new Float32Array(0);
@@ -142,14 +96,16 @@ class CompiledTraining implements TrainingProgram {
     this.#graph = graph;
     this.parameters = parameters;
     this.#pool = pool;
-    this.#forward = new Layout(forward, options);
-    this.#step = new Layout(step, options);
+    this.#precision = options.precision ?? 'f32';
+    this.#convert = options.convert ?? convertPlainly;
+    this.#forward = new Layout(forward, options, this.#precision);
+    this.#step = new Layout(step, options, this.#precision);
     this.#lateGradients = options.lateGradients === true;
     this.#weights = parameters.map(() => undefined);
   }
 
-  get floatsPerRow(): number {
-    return this.#step.floatsPerRow;
+  get bytesPerRow(): number {
+    return this.#step.bytesPerRow;
   }
 
   get sessions(): number {
@@ -160,7 +116,8 @@ class CompiledTraining implements TrainingProgram {
     return this.#exclusively(async () => {
       this.#step.release();
       const rows = this.#bind(this.#forward, options);
-      for (const operation of this.#forward.plan.operations) await this.#run(operation, rows, options, []);
+      for (const operation of this.#forward.plan.operations)
+        await this.#run(this.#forward, operation, rows, options, []);
       return tensorsOf(this.#forward.plan.outputs, rows);
     });
   }
@@ -182,7 +139,7 @@ class CompiledTraining implements TrainingProgram {
         if (index === plan.backwardStart && isLate) {
           bindGradients(plan, outputGradients(tensorsOf(plan.outputs, rows)), rows);
         }
-        await this.#run(operation, rows, options, gradients);
+        await this.#run(this.#step, operation, rows, options, gradients);
       }
       return { outputs: tensorsOf(plan.outputs, rows), inputGradients: tensorsOf(plan.inputGradients, rows) };
     });
@@ -226,24 +183,27 @@ class CompiledTraining implements TrainingProgram {
   }
 
   async #run(
+    layout: Layout,
     operation: Operation,
     rows: number,
     { attention, signal }: PassOptions,
     gradients: readonly Float32Array[],
   ): Promise<void> {
     signal?.throwIfAborted();
-    if (operation.kind === 'dense') return this.#runDense(operation, rows, gradients, signal);
+    if (operation.kind === 'dense') return this.#runDense(layout, operation, rows, gradients, signal);
     const { node } = operation;
-    const all = (edge: Edge) => floatsOf(edge.rows(0, rows));
+    const all = (edge: Edge) => storedOf(edge.rows(0, rows));
+    const floats = (edge: Edge) => floatsOf(edge.rows(0, rows));
     const number = operation.rows.sinkLogits;
     const sinkLogits = number === undefined ? undefined : floatsOf(this.#weights[number]?.data);
     const shared = {
       rows,
+      type: this.#precision,
       q: all(operation.rows.q),
       k: all(operation.rows.k),
       v: all(operation.rows.v),
       output: all(operation.rows.output),
-      ...(operation.rows.lse === undefined ? {} : { lse: all(operation.rows.lse) }),
+      ...(operation.rows.lse === undefined ? {} : { lse: floats(operation.rows.lse) }),
       ...(sinkLogits === undefined ? {} : { sinkLogits }),
     };
     if (operation.kind === 'attention') {
@@ -252,9 +212,9 @@ class CompiledTraining implements TrainingProgram {
       return;
     }
     const [gradQ, gradK, gradV] = operation.gradients.map(({ into }) => all(into)) as [
-      Float32Array,
-      Float32Array,
-      Float32Array,
+      StoredRows,
+      StoredRows,
+      StoredRows,
     ];
     const gradSinkLogits = sinkLogits && new Float32Array(sinkLogits.length);
     await attention.backward(
@@ -262,7 +222,7 @@ class CompiledTraining implements TrainingProgram {
       {
         ...shared,
         gradOutput: all(operation.gradOutput),
-        ...(operation.gradLse === undefined ? {} : { gradLse: all(operation.gradLse) }),
+        ...(operation.gradLse === undefined ? {} : { gradLse: floats(operation.gradLse) }),
         gradQ,
         gradK,
         gradV,
@@ -272,13 +232,16 @@ class CompiledTraining implements TrainingProgram {
       signal,
     );
     operation.state.value = undefined;
-    for (const { into, part } of operation.gradients) if (part !== undefined) addTo(all(into), all(part));
+    for (const { into, part } of operation.gradients) {
+      if (part !== undefined) await this.#addRows(layout, into, part, rows);
+    }
     const own = number === undefined ? undefined : gradients[number];
     if (own !== undefined && gradSinkLogits !== undefined) addTo(own, gradSinkLogits);
   }
 
   /** Chunks of rows one after the other; what they say of a parameter's gradient is added in this order. */
   async #runDense(
+    layout: Layout,
     operation: Operation & { readonly kind: 'dense' },
     rows: number,
     gradients: readonly Float32Array[],
@@ -286,20 +249,29 @@ class CompiledTraining implements TrainingProgram {
   ): Promise<void> {
     const { session, sources, targets, rowChunk } = operation;
     const partial = this.#partialGradients(operation);
+    const { reads, writes } = edgesOf(operation);
+    const isHalf = (edge: Edge) => layout.halves.has(edge);
+    const [read, written] = [[...new Set(reads)].filter(isHalf), [...new Set(writes)].filter(isHalf)];
+    const halves = [...new Set([...read, ...written])];
     const chunks = Math.max(1, Math.ceil(rows / rowChunk));
     const each = Math.ceil(rows / chunks);
     for (let from = 0; from < rows; from += each) {
       signal?.throwIfAborted();
       const to = Math.min(from + each, rows);
+      const staged = layout.staging.tensors(halves, to - from);
+      const place = new Map(halves.map((edge, i) => [edge, staged[i] as HostTensor]));
+      const floats = (edge: Edge) => place.get(edge) ?? edge.tensor(from, to);
+      for (const edge of read) await this.#widen(edge, from, to, floatsOf(floats(edge).data));
       const feeds = sources.map((source) =>
-        'edge' in source ? source.edge.tensor(from, to) : (this.#weights[source.parameter] as HostTensor),
+        'edge' in source ? floats(source.edge) : (this.#weights[source.parameter] as HostTensor),
       );
       let next = 0;
       const fetches = targets.map((target) => {
         if (target === undefined) return undefined;
-        return 'edge' in target ? target.edge.tensor(from, to) : partial[next++];
+        return 'edge' in target ? floats(target.edge) : partial[next++];
       });
       await session.run(to - from, feeds, fetches);
+      for (const edge of written) await this.#narrow(edge, from, to, floatsOf(floats(edge).data));
       next = 0;
       for (const target of targets) {
         if (target === undefined || 'edge' in target) continue;
@@ -308,6 +280,34 @@ class CompiledTraining implements TrainingProgram {
         if (own !== undefined && part !== undefined) addTo(own, floatsOf(part.data));
       }
     }
+  }
+
+  /** into += part, rows that may be stored in 16 bits. */
+  async #addRows(layout: Layout, into: Edge, part: Edge, rows: number): Promise<void> {
+    for (let from = 0; from < rows; from += ADDED_ROWS) {
+      const to = Math.min(from + ADDED_ROWS, rows);
+      const staged = layout.staging.tensors([into, part], to - from);
+      const [sum, term] = await Promise.all(
+        [into, part].map(async (edge, i) => {
+          if (!layout.halves.has(edge)) return floatsOf(edge.rows(from, to));
+          const floats = floatsOf(staged[i]?.data);
+          await this.#widen(edge, from, to, floats);
+          return floats;
+        }),
+      );
+      addTo(floatsOf(sum), floatsOf(term));
+      if (layout.halves.has(into)) await this.#narrow(into, from, to, floatsOf(sum));
+    }
+  }
+
+  #widen(edge: Edge, from: number, to: number, floats: Float32Array): Promise<void> {
+    const stored = { data: storedOf(edge.rows(from, to)), type: this.#precision };
+    return this.#convert(stored, { data: floats }, edge.width ?? 0);
+  }
+
+  #narrow(edge: Edge, from: number, to: number, floats: Float32Array): Promise<void> {
+    const stored = { data: storedOf(edge.rows(from, to)), type: this.#precision };
+    return this.#convert({ data: floats }, stored, edge.width ?? 0);
   }
 
   #partialGradients(operation: Operation & { readonly kind: 'dense' }): readonly HostTensor[] {
@@ -353,6 +353,10 @@ function addTo(sum: Float32Array, part: Float32Array): void {
 function floatsOf(data: TensorData | undefined): Float32Array {
   if (!(data instanceof Float32Array)) throw new ArgumentError('a value of attention must be float32');
   return data;
+}
+
+function storedOf(data: TensorData): StoredRows {
+  return data instanceof Uint16Array ? data : floatsOf(data);
 }
 
 function sizeOf(shape: Value['shape']): number {

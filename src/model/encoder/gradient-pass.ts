@@ -1,6 +1,13 @@
 /** Trains the attention nodes of an encoder over packed rows. */
 import type { Tensor, WasmDevice } from '../../attention/index.ts';
-import type { AttentionGradientRows, AttentionNode, AttentionPass, AttentionRows } from '../../graph/index.ts';
+import {
+  type AttentionGradientRows,
+  type AttentionNode,
+  type AttentionPass,
+  type AttentionRows,
+  floatGradientRows,
+  floatRows,
+} from '../../graph/index.ts';
 import { type BlockMask, compileMask } from '../../mask/index.ts';
 import { packedAttention } from './attend.ts';
 import type { Layout, PairsOf, WeightedPattern } from './layout.ts';
@@ -23,7 +30,8 @@ export class EncoderGradientPass implements AttentionPass {
   }
 
   /** Gives the log-sum-exps [rows, H]. */
-  async forward(node: AttentionNode, rows: AttentionRows, signal?: AbortSignal): Promise<Float32Array> {
+  async forward(node: AttentionNode, given: AttentionRows, signal?: AbortSignal): Promise<Float32Array> {
+    const rows = floatRows(given);
     const lse = rows.lse ?? new Float32Array(rows.rows * node.heads);
     const attend = packedAttention(this.#device, this.#layout, { pairsOf: this.#pairsOf, signal });
     await attend(node, { ...rows, lse });
@@ -33,10 +41,11 @@ export class EncoderGradientPass implements AttentionPass {
 
   async backward(
     node: AttentionNode,
-    rows: AttentionGradientRows,
+    given: AttentionGradientRows,
     state: unknown,
     signal?: AbortSignal,
   ): Promise<void> {
+    const rows = floatGradientRows(given);
     const { heads, keyValueHeads, width, valueWidth, scale, softcap } = node;
     const merged = byHeads(state as Float32Array, heads);
     const gradLse = rows.gradLse === undefined ? undefined : byHeads(rows.gradLse, heads);

@@ -74,11 +74,15 @@ async function openSet(
 }
 
 async function createModel(
-  { model, seed, checkpoint }: TrainConfig,
+  { model, seed, checkpoint, precision }: TrainConfig,
   vocabularySize: number,
   options: RowModelOptions,
 ): Promise<RowModel> {
-  const all = { ...options, ...(checkpoint === undefined ? {} : { checkpoint }) };
+  const all = {
+    ...options,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(precision === undefined ? {} : { precision }),
+  };
   if (model.kind === 'checkpoint') {
     return loadTrainable(model.path, {
       ...all,
@@ -99,6 +103,7 @@ function describeTraining(
   model: RowModel,
 ): BuiltTraining {
   const { schedule, steps, accumulate, clip, average, evaluateEvery, saveEvery, keep, seed } = config;
+  const { precision, lossScaling = precision === 'f16' ? {} : undefined } = config;
   if (evaluateEvery !== undefined && source.validation === undefined) {
     throw new ArgumentError('configuration: evaluateEvery is given, but data.heldOut is not: nothing is held out');
   }
@@ -113,10 +118,11 @@ function describeTraining(
       ...(accumulate === undefined ? {} : { accumulate }),
       ...(clip === undefined ? {} : { clip }),
       ...(average === undefined ? {} : { average }),
+      ...(lossScaling === undefined ? {} : { lossScaling }),
       ...(evaluateEvery === undefined ? {} : { evaluateEvery }),
       ...(saveEvery === undefined ? {} : { saveEvery }),
       ...(keep === undefined ? {} : { keep }),
-      about: { model: JSON.parse(JSON.stringify(config.model)), seed },
+      about: { model: JSON.parse(JSON.stringify(config.model)), seed, precision },
     },
     async [Symbol.asyncDispose]() {
       await model[Symbol.asyncDispose]();

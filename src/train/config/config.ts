@@ -140,6 +140,14 @@ const schema = v.strictObject({
       'it must be none, attention, layer or a number of layers',
     ),
   ),
+  precision: v.exactOptional(oneOf('f32', 'f16', 'bf16')),
+  lossScaling: v.exactOptional(
+    v.strictObject({
+      initial: v.exactOptional(integer(1)),
+      growAfter: v.exactOptional(integer(1)),
+      largest: v.exactOptional(integer(1)),
+    }),
+  ),
   evaluateEvery: v.exactOptional(integer(1)),
   saveEvery: v.exactOptional(integer(1)),
   keep: v.exactOptional(integer(1)),

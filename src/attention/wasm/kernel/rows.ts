@@ -340,11 +340,14 @@ export function readBlock(reader: BlockReader, column: i32, first: i32, end: i32
   return to;
 }
 
-/** Rounds a block of T rows of a head: contiguous f32 at Q becomes O. */
+/** Converts a block of T rows of a head: contiguous f32 at Q becomes O, or contiguous rows of 16 bits at Q become contiguous f32 at O. */
 export function roundBlock(at: usize, batch: i32, head: i32, block: i32): void {
   const E = load<i32>(at + job.E);
   const row = block * T;
   const count = min(T, load<i32>(at + job.N) - row);
   const from = rowAt(at, job.Q, job.Q_BATCH, batch, head, row);
-  narrowRows(load<i32>(at + job.O_TYPE), from, count, E, rowAt(at, job.O, job.O_BATCH, batch, head, row), word(at, job.O_ROW));
+  const to = rowAt(at, job.O, job.O_BATCH, batch, head, row);
+  const type = load<i32>(at + job.Q_TYPE);
+  if (type != F32) widen(type, from, count * E, to);
+  else narrowRows(load<i32>(at + job.O_TYPE), from, count, E, to, word(at, job.O_ROW));
 }
