@@ -36,7 +36,7 @@ async function run(options: Options, context: CommandContext): Promise<void> {
   if (options.memory) {
     using progress = context.progress({ label: 'memory', unit: 'processes', total: shapes.length });
     for (const shape of shapes) {
-      const job: TrainingJob = { shape, checkpoint: 'layer', steps: 0 };
+      const job: TrainingJob = { shape, checkpoint: 'layer', precision: 'f32', steps: 0 };
       memory.push(await runAlone<TrainingMemory>(aloneProgram, job, signal));
       progress.update(memory.length);
     }
