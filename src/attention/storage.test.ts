@@ -384,3 +384,33 @@ describe('a tensor', () => {
     expect(() => device.release(new Uint16Array(3))).toThrow(/not made by allocate/);
   });
 });
+
+describe('convert()', () => {
+  it.each(HALVES)('rounds and widens every number as toStorage() and fromStorage() do: %s', async (type) => {
+    await using device = await createDevice({ threads: 2 });
+    for (const isPlaced of [false, true]) {
+      for (const width of [1, 7, 64]) {
+        const count = hardCases.length - (hardCases.length % width);
+        const values = hardCases.subarray(0, count);
+        const floats = isPlaced ? device.allocate(count) : new Float32Array(count);
+        const bits = isPlaced ? device.allocate(count, type) : new Uint16Array(count);
+        floats.set(values);
+        await device.convert({ data: floats }, { data: bits, type }, width);
+        same(fromStorage(Uint16Array.from(bits), type), fromStorage(toStorage(values.slice(), type), type));
+        await device.convert({ data: bits, type }, { data: floats }, width);
+        same(floats, fromStorage(Uint16Array.from(bits), type));
+        if (isPlaced) for (const array of [floats, bits]) device.release(array);
+      }
+    }
+  });
+
+  it('refuses rows that do not fit, and types of which none is f32', async () => {
+    await using device = await createDevice({ threads: 1 });
+    const [data, bits] = [new Float32Array(6), new Uint16Array(6)];
+    await expect(device.convert({ data }, { data: bits, type: 'f16' }, 4)).rejects.toThrow('the same rows of 4');
+    await expect(device.convert({ data: bits, type: 'f16' }, { data: bits, type: 'bf16' }, 3)).rejects.toThrow(
+      'one of the types must be f32, they are f16 and bf16',
+    );
+    await expect(device.convert({ data }, { data }, 3)).rejects.toThrow(ArgumentError);
+  });
+});

@@ -152,6 +152,35 @@ describe('compileTraining', () => {
     },
   );
 
+  it('has the same gradients but for rounding with rows of 16 bits, in ordinary arrays', async () => {
+    const run = async (precision: 'f32' | 'f16' | 'bf16') => {
+      const program = await compileTraining(graphOf(), backend, { inputs: ['x'], precision });
+      const parameters = program.parameters.map(({ name }) => floatsOf(name));
+      const gradients = parameters.map(({ length }) => new Float32Array(length));
+      const { inputGradients } = await program.step({
+        feeds: rowFeeds(),
+        parameters,
+        attention: packed(),
+        outputGradients: { middle: floats(seeds.middle as Tensor64), y: floats(seeds.y as Tensor64) },
+        gradients,
+      });
+      const all = [...gradients, inputGradients.x?.data as Float32Array].map((data) => Array.from(data));
+      await program.release();
+      return all.flat();
+    };
+    const exact = await run('f32');
+    const size = Math.hypot(...exact);
+    for (const [precision, unit] of [
+      ['f16', 2 ** -12],
+      ['bf16', 2 ** -9],
+    ] as const) {
+      const rounded = await run(precision);
+      const error = Math.hypot(...rounded.map((value, i) => value - (exact[i] as number))) / size;
+      expect(error).toBeGreaterThan(0);
+      expect(error).toBeLessThan(4 * unit);
+    }
+  });
+
   it('tells the gradients of outputs from the outputs', async () => {
     const early = await compileTraining(graphOf(), backend, { inputs: ['x'] });
     const late = await compileTraining(graphOf(), backend, { inputs: ['x'], lateGradients: true });
