@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { type Server, startServer } from './server.ts';
 
-const executable = process.env.FARFIELD_CHROMIUM ?? '/usr/bin/chromium';
+/** The system's Chromium. */
+export const executable = process.env.FARFIELD_CHROMIUM ?? '/usr/bin/chromium';
 
 /** Whether there is a browser to test in; tests without one are reported as skipped. */
 export const hasChromium = existsSync(executable);
 
-const args = [
+export const launchArguments = [
   '--no-sandbox',
   '--disable-quic',
   '--no-first-run',
@@ -39,7 +40,7 @@ export class TestPage implements AsyncDisposable {
   /** `isolated`: whether the page may use SharedArrayBuffer. Default true. */
   static async open(options: { readonly isolated?: boolean } = {}): Promise<TestPage> {
     const server = await startServer({ isolated: options.isolated ?? true });
-    const browser = await chromium.launch({ executablePath: executable, args });
+    const browser = await chromium.launch({ executablePath: executable, args: launchArguments });
     const page = await browser.newPage();
     const opened = new TestPage(browser, server, page);
     await page.goto(server.url);
