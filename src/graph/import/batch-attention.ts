@@ -14,6 +14,8 @@ export interface BatchAttentionNode {
   /** Factor on q . k. */
   readonly scale: number;
   readonly softcap?: number;
+  /** Set where keys are appended to a past that must be of one length for all entries of a batch. */
+  readonly equalPasts?: true;
   /** Value names; keyMask is a bool [B, M] that is false for keys that nobody sees: padding. sinkLogits is [H]. */
   readonly inputs: {
     readonly q: string;
@@ -39,6 +41,7 @@ export function batchAttentionNode(node: Omit<BatchAttentionNode, 'index'>): Nod
     pattern: { type: 'string', value: JSON.stringify(node.pattern) },
     scale: { type: 'float', value: node.scale },
     ...(node.softcap === undefined ? {} : { softcap: { type: 'float', value: node.softcap } }),
+    ...(node.equalPasts ? { equal_pasts: { type: 'int', value: 1 } } : {}),
   };
   return {
     name: node.name,
@@ -62,13 +65,14 @@ export function readBatchAttention(_: Graph, node: Node, index: number): BatchAt
   if (!isBatchAttention(node)) fail('it has rows and no batch axis; run it with compileProgram()');
   const [q = fail('q is absent'), k = fail('k is absent'), v = fail('v is absent'), , sinkLogits, keyMask] =
     node.inputs;
-  const { pattern, scale, softcap } = node.attributes;
+  const { pattern, scale, softcap, equal_pasts: equalPasts } = node.attributes;
   return {
     name: node.name,
     index,
     pattern: pattern?.type === 'string' ? (JSON.parse(pattern.value) as Pattern) : fail('attribute pattern is absent'),
     scale: scale?.type === 'float' ? scale.value : fail('attribute scale is absent'),
     ...(softcap?.type === 'float' ? { softcap: softcap.value } : {}),
+    ...(equalPasts === undefined ? {} : { equalPasts: true }),
     inputs: { q, k, v, ...(sinkLogits ? { sinkLogits } : {}), ...(keyMask ? { keyMask } : {}) },
     output: node.outputs[0] ?? fail('it has no output'),
   };

@@ -188,6 +188,15 @@ describe('com.microsoft nodes become sparse attention', () => {
         of: [{ kind: 'causal' }, { kind: 'window', left: 4 }],
       });
     }
+    const unequal = {
+      lengths: hostTensor('int32', Int32Array.of(7, 4), [2]),
+      total: hostTensor('int32', Int32Array.of(8), []),
+      cos: angles(Math.cos),
+      sin: angles(Math.sin),
+    };
+    await expect(compare(graph, feedsOf(graph, { batch: 2, n: 1, past: 7 }, unequal))).rejects.toThrow(
+      /pasts of different lengths/,
+    );
   });
 });
 

@@ -156,6 +156,7 @@ function replace(
       pattern,
       scale,
       ...(match.softcap === undefined ? {} : { softcap: match.softcap }),
+      ...(past === undefined || match.keyLengths === undefined ? {} : { equalPasts: true }),
       inputs: {
         q,
         k,

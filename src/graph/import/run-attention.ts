@@ -27,6 +27,11 @@ export function kernelAttention(device?: WasmDevice): BatchAttentionCallback {
       masks.set(key, mask);
     }
     const within = keyPatterns(inputs.keyMask);
+    if (within !== undefined && node.equalPasts && keys > queries) {
+      throw new ArgumentError(
+        `attention ${node.name}: the entries of this batch have pasts of different lengths; run them one by one`,
+      );
+    }
     const { sinkLogits } = inputs;
     const { output } = await attention({
       q,
