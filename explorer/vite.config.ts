@@ -11,6 +11,8 @@ export default defineConfig({
   base: './',
   plugins: [svelte()],
   worker: { format: 'es' },
+  // The first browsers with light-dark().
+  build: { target: ['chrome123', 'firefox120', 'safari17.5'] },
   server: { headers },
   preview: { headers },
 });

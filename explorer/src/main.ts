@@ -1,7 +1,8 @@
 import { mount } from 'svelte';
-import Explorer from './Explorer.svelte';
-import './explorer.css';
+import App from './App.svelte';
+import './style/tokens.css';
+import './style/base.css';
 
 const target = document.getElementById('page');
 if (target === null) throw new Error('index.html has no element #page');
-mount(Explorer, { target });
+mount(App, { target });

@@ -1,7 +1,9 @@
+/// <reference types="svelte" />
 declare module '*.svelte' {
   import type { Component } from 'svelte';
 
-  const component: Component;
+  // biome-ignore lint/suspicious/noExplicitAny: TypeScript alone cannot know a component's properties.
+  const component: Component<any>;
   export default component;
 }
 

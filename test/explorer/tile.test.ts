@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { crossAt } from '../../explorer/src/cross.ts';
-import { makeTile, TILE_SIDE } from '../../explorer/src/tile.ts';
+import { crossAt } from '../../explorer/src/engine/cross.ts';
+import { makeTile, TILE_SIDE } from '../../explorer/src/engine/tile.ts';
 import { compileMask } from '../../src/mask/index.ts';
 import { allows } from '../../src/pattern/allows.ts';
 import { arbitraryPattern } from '../../src/pattern/arbitrary.ts';

@@ -1,6 +1,6 @@
 /** Holds the compiled mask, and answers the page's questions about it in the order in which they come. */
-import { attentionCost, type BlockMask, compileMask, statistics } from '../../src/mask/index.ts';
-import { parsePattern } from '../../src/pattern/index.ts';
+import { attentionCost, type BlockMask, compileMask, statistics } from '../../../src/mask/index.ts';
+import { parsePattern } from '../../../src/pattern/index.ts';
 import { crossAt } from './cross.ts';
 import type { Answer, Question } from './questions.ts';
 import { makeTile } from './tile.ts';
@@ -18,8 +18,8 @@ self.addEventListener('message', ({ data }: MessageEvent<{ id: number; question:
 
 function answer(question: Question): Answer {
   if (question.kind === 'compile') {
-    const { tokens } = question;
-    const compiled = compileMask(parsePattern(question.pattern), { queries: tokens, keys: tokens, heads: 1 });
+    const { tokens, heads } = question;
+    const compiled = compileMask(parsePattern(question.pattern), { queries: tokens, keys: tokens, heads });
     const { pattern, dense } = attentionCost(compiled);
     const { blocks } = statistics(compiled);
     mask = compiled;
@@ -27,7 +27,7 @@ function answer(question: Question): Answer {
   }
   if (mask === undefined) throw new Error('the worker was asked before it had a pattern');
   if (question.kind === 'tile') {
-    return { kind: 'tile', tile: makeTile(mask, 0, question.level, question.column, question.row) };
+    return { kind: 'tile', tile: makeTile(mask, question.head, question.level, question.column, question.row) };
   }
-  return { kind: 'cross', cross: crossAt(mask, 0, question.query, question.key) };
+  return { kind: 'cross', cross: crossAt(mask, question.head, question.query, question.key) };
 }

@@ -1,4 +1,11 @@
-import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, FULL_BLOCK, findBlock, rowsOfHead } from '../../src/mask/index.ts';
+import {
+  BITMAP_WORDS,
+  BLOCK_SIDE,
+  type BlockMask,
+  FULL_BLOCK,
+  findBlock,
+  rowsOfHead,
+} from '../../../src/mask/index.ts';
 
 /** Tokens of one row or column: how many, and the first few of them as runs [start, end). */
 export interface Line {

@@ -1,4 +1,11 @@
-import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, FULL_BLOCK, findBlock, rowsOfHead } from '../../src/mask/index.ts';
+import {
+  BITMAP_WORDS,
+  BLOCK_SIDE,
+  type BlockMask,
+  FULL_BLOCK,
+  findBlock,
+  rowsOfHead,
+} from '../../../src/mask/index.ts';
 
 /** Cells along a side of a tile. */
 export const TILE_SIDE = 256;

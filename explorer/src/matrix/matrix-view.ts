@@ -1,5 +1,6 @@
-import type { Engine } from './engine.ts';
-import { TILE_SIDE, type Tile } from './tile.ts';
+import type { Engine } from '../engine/engine.ts';
+import { TILE_SIDE, type Tile } from '../engine/tile.ts';
+import { channels, colour } from '../style/colours.ts';
 
 /** Space for the token numbers, in CSS pixels. */
 const MARGIN = 52;
@@ -18,6 +19,7 @@ export class MatrixView {
   readonly #tiles = new Map<string, HTMLCanvasElement | undefined>();
   #generation = 0;
   #tokens = 0;
+  #head = 0;
   #left = 0;
   #top = 0;
   /** Pixels of a token. */
@@ -30,12 +32,16 @@ export class MatrixView {
     this.#engine = engine;
   }
 
-  /** Begins with another mask, seen whole. */
-  show(tokens: number): void {
+  /** Shows another mask: where the view is, or whole where the length is another one. */
+  show(tokens: number, head: number): void {
+    const isOther = tokens !== this.#tokens;
     this.#tokens = tokens;
-    this.#marked = undefined;
+    this.#head = head;
     this.repaint();
-    this.fit();
+    if (isOther) {
+      this.#marked = undefined;
+      this.fit();
+    }
   }
 
   /** Makes the tiles again, for another theme or mask. */
@@ -120,7 +126,7 @@ export class MatrixView {
     context.rect(MARGIN, MARGIN, width - MARGIN, height - MARGIN);
     context.clip();
     const side = this.#tokens * this.#scale;
-    context.fillStyle = this.#colour('--none');
+    context.fillStyle = colour('--none');
     context.fillRect(this.#x(0), this.#y(0), side, side);
     const missing = this.#paintTiles(context, width, height);
     this.#paintMark(context, width, height);
@@ -171,7 +177,7 @@ export class MatrixView {
     const generation = this.#generation;
     if (this.#tiles.size > MOST_TILES) this.#tiles.clear();
     this.#tiles.set(name, undefined);
-    this.#engine.ask({ kind: 'tile', level, column, row }).then(
+    this.#engine.ask({ kind: 'tile', head: this.#head, level, column, row }).then(
       ({ tile }) => {
         if (generation !== this.#generation) return;
         this.#tiles.set(name, this.#picture(tile));
@@ -188,7 +194,7 @@ export class MatrixView {
     const context = picture.getContext('2d');
     if (context === null) return picture;
     const image = context.createImageData(TILE_SIDE, TILE_SIDE);
-    const colours = [this.#colour('--full'), this.#colour('--partial')].map(channels);
+    const colours = [channels('--full'), channels('--partial')];
     for (let place = 0; place < share.length; place++) {
       const part = share[place];
       if (part === 0) continue;
@@ -205,12 +211,12 @@ export class MatrixView {
     const { query, key } = this.#marked;
     const size = Math.max(1, this.#scale);
     context.globalAlpha = 0.22;
-    context.fillStyle = this.#colour('--ink');
+    context.fillStyle = colour('--ink');
     context.fillRect(MARGIN, this.#y(query), width, size);
     context.fillRect(this.#x(key), MARGIN, size, height);
     context.globalAlpha = 1;
     context.lineWidth = 2;
-    context.strokeStyle = this.#colour('--ink');
+    context.strokeStyle = colour('--ink');
     const box = Math.max(8, size);
     const shift = (box - size) / 2;
     context.strokeRect(this.#x(key) - shift, this.#y(query) - shift, box, box);
@@ -219,7 +225,7 @@ export class MatrixView {
   #paintNumbers(context: CanvasRenderingContext2D, width: number, height: number): void {
     const step = stepFor(64 / this.#scale);
     context.font = '11px ui-monospace, monospace';
-    context.fillStyle = this.#colour('--quiet');
+    context.fillStyle = colour('--quiet');
     context.textBaseline = 'middle';
     // The middle of a cell where cells are wide, else its beginning.
     const middle = Math.min(this.#scale / 2, 24);
@@ -235,15 +241,6 @@ export class MatrixView {
     context.fillText('keys', MARGIN, 12);
     context.fillText('queries', 0, MARGIN - 12);
   }
-
-  #colour(name: string): string {
-    return getComputedStyle(this.#canvas).getPropertyValue(name).trim();
-  }
-}
-
-/** Red, green and blue of #rrggbb. */
-function channels(colour: string): number[] {
-  return [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
 }
 
 /** The least power of two that is at least `tokens`. */

@@ -1,0 +1,22 @@
+import type { Component } from 'svelte';
+import type { Engine } from './engine/engine.ts';
+import type { Page } from './state/page.svelte.ts';
+
+/** What every section is given. */
+export interface SectionProperties {
+  readonly page: Page;
+  readonly engine: Engine;
+}
+
+export interface Section {
+  /** Its name in the address and the prefix of its own fields there. */
+  readonly id: string;
+  readonly title: string;
+  /** Fetched when the section is opened, so that the page starts without it. */
+  readonly load: () => Promise<{ readonly default: Component<SectionProperties> }>;
+}
+
+/** In the order of their tabs. A new section is a folder beside this file and a line here. */
+export const SECTIONS: readonly Section[] = [
+  { id: 'matrix', title: 'Matrix', load: () => import('./matrix/Matrix.svelte') },
+];
