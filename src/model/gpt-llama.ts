@@ -1,5 +1,6 @@
 /** A trained decoder as a Llama checkpoint, so that everything that reads, exports and quantizes Llamas takes it. */
 import { ModelError } from '../errors.ts';
+import { formatPattern } from '../pattern/index.ts';
 import type { GptConfig } from './gpt.ts';
 import type { Parameter } from './trainable.ts';
 import { sizesOf } from './transformer.ts';
@@ -12,8 +13,9 @@ export interface LlamaFiles {
 }
 
 /**
- * The same function under other names: a gated decoder with root mean square norms and rotary positions is a Llama. The patterns are
- * not in the files; a reader takes one of its own. The tensors are views of the parameters where their rows are split.
+ * The same function under other names: a gated decoder with root mean square norms and rotary positions is a Llama. A pattern that
+ * all layers share is `farfield_pattern` in the configuration, which loadLanguageModel() reads with and others pass over; of several
+ * none is written. The tensors are views of the parameters where their rows are split.
  * @throws ModelError for a configuration that no Llama has, and for parameters that are missing.
  */
 export function gptAsLlama(gpt: GptConfig, parameters: readonly Parameter[]): LlamaFiles {
@@ -55,6 +57,7 @@ export function gptAsLlama(gpt: GptConfig, parameters: readonly Parameter[]): Ll
     put(`${from}.down`, [`${to}.mlp.down_proj.weight`, hiddenSize]);
   }
   put('norm.weight', ['model.norm.weight', hiddenSize]);
+  const [pattern, ...others] = gpt.patterns ?? [];
   return {
     config: {
       architectures: ['LlamaForCausalLM'],
@@ -73,6 +76,7 @@ export function gptAsLlama(gpt: GptConfig, parameters: readonly Parameter[]): Ll
       attention_bias: false,
       mlp_bias: false,
       tie_word_embeddings: true,
+      ...(pattern === undefined || others.length > 0 ? {} : { farfield_pattern: formatPattern(pattern) }),
     },
     tensors,
   };

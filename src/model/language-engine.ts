@@ -20,6 +20,8 @@ export interface DecoderSizes {
   readonly headWidth: number;
   /** Positions that the model was trained on. */
   readonly context: number;
+  /** What the model was trained to see; default all. */
+  readonly pattern?: Pattern;
 }
 
 /** One chunk of tokens on its way through the layers. */

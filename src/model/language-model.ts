@@ -9,7 +9,7 @@ import { checkStreamMemory, type Machine } from './memory.ts';
 import { DEFAULT_CHUNK, TokenStream } from './token-stream.ts';
 
 export interface StreamOptions {
-  /** Which earlier tokens each token sees; always cut to the past. Default: all of them. */
+  /** Which earlier tokens each token sees; always cut to the past. Default: what the model was trained to see, all for most. */
   readonly pattern?: Pattern;
   /** Default 'auto'. */
   readonly positions?: Positions;
@@ -61,7 +61,7 @@ export class LanguageModel implements AsyncDisposable {
   stream(options: StreamOptions = {}): TokenStream {
     if (this.#disposed) throw new DeviceError('stream: the model was disposed');
     const { config, engine, device, machine, weightBytes } = this.#parts;
-    const { pattern = dense(), positions = 'auto', length = config.context } = options;
+    const { pattern = config.pattern ?? dense(), positions = 'auto', length = config.context } = options;
     const { chunk = DEFAULT_CHUNK, storage = 'f32' } = options;
     if (positions === 'cached' && !engine.hasCachedPositions) {
       throw new ModelError('positions "cached" is not implemented for this architecture; use "given"');

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import type { GgufMetadata } from '../checkpoint/index.ts';
 import { ModelError } from '../errors.ts';
+import { type Pattern, parsePattern } from '../pattern/index.ts';
 
 /** How rotary angles are stretched beyond the length a model was first trained on. */
 export type RotaryScaling =
@@ -41,6 +42,8 @@ export interface LlamaConfig {
   readonly feedForwardBias: boolean;
   /** The head multiplies by the embedding. Unknown for GGUF until the tensors are seen: there `output.weight` decides. */
   readonly tiedEmbeddings?: boolean;
+  /** What the model was trained to see (`farfield_pattern` of config.json): the pattern of a stream that is given none. */
+  readonly pattern?: Pattern;
 }
 
 /** Architectures that model/ implements, by `model_type` of config.json. */
@@ -87,12 +90,13 @@ const configSchema = v.looseObject({
   attention_bias: flag,
   mlp_bias: flag,
   tie_word_embeddings: flag,
+  farfield_pattern: v.optional(v.string('it must be a pattern as text, such as "sinks:4+window:256"')),
 });
 
 /**
  * Reads config.json. `source` is what errors call the file.
  * @throws ModelError for an architecture that is not implemented, a field that is missing or impossible, a rotary scaling
- *   that is not known.
+ *   that is not known; PatternError for a pattern that is wrong.
  */
 export function llamaConfigFromJson(json: unknown, source = 'config.json'): LlamaConfig {
   const type = typeof json === 'object' && json !== null ? (json as { model_type?: unknown }).model_type : undefined;
@@ -136,6 +140,7 @@ export function llamaConfigFromJson(json: unknown, source = 'config.json'): Llam
       attentionBias: config.attention_bias,
       feedForwardBias: config.mlp_bias,
       tiedEmbeddings: config.tie_word_embeddings,
+      ...(config.farfield_pattern === undefined ? {} : { pattern: parsePattern(config.farfield_pattern) }),
     },
     source,
   );

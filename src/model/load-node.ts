@@ -8,6 +8,7 @@ import { CheckpointError, ModelError } from '../errors.ts';
 import { createNodeBackend, type DenseBackend } from '../graph/index.ts';
 import { checkVocabulary, type Tokenizer, tokenizerFromGguf } from '../text/index.ts';
 import { loadTokenizer } from '../text/node.ts';
+import { bundledPath } from './bundled-node.ts';
 import { DECODERS, findDecoder } from './decoder/architectures.ts';
 import { DecoderEngine } from './decoder/engine.ts';
 import type { DecoderSizes, LanguageEngine } from './language-engine.ts';
@@ -26,7 +27,8 @@ export function pickHub({ hub, signal }: OpenCheckpointOptions): OpenCheckpointO
   return { ...(hub === undefined ? {} : { hub }), ...(signal === undefined ? {} : { signal }) };
 }
 
-export async function loadFromDisk(path: string, options: LoadLanguageModelOptions): Promise<LanguageModel> {
+export async function loadFromDisk(given: string, options: LoadLanguageModelOptions): Promise<LanguageModel> {
+  const path = bundledPath(given);
   const { weights: kind = 'quantized', onProgress, signal } = options;
   const opened = await openCheckpoint(path, pickHub(options));
   const cleanUp: (() => Promise<void>)[] = [() => opened.checkpoint.close()];
@@ -100,7 +102,8 @@ async function decoderOf(
   };
 }
 
-export async function loadTrainableFromDisk(path: string, options: TrainableLlamaOptions): Promise<RowModel> {
+export async function loadTrainableFromDisk(given: string, options: TrainableLlamaOptions): Promise<RowModel> {
+  const path = bundledPath(given);
   const opened = await openCheckpoint(path);
   try {
     const config = configOf(opened, path);

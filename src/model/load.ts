@@ -28,7 +28,8 @@ export interface LoadLanguageModelOptions {
 
 /**
  * Opens a Llama-family model (Llama, SmolLM2, Mistral): a .gguf file, a .safetensors file or an index of shards with config.json and
- * tokenizer.json beside it, a folder with one of these, or an id of the Hugging Face hub (owner/name, owner/name:file.gguf). Needs Node. The caller ends it with dispose().
+ * tokenizer.json beside it, a folder with one of these, an id of the Hugging Face hub (owner/name, owner/name:file.gguf), or
+ * 'farfield-small', which comes with the package. Needs Node. The caller ends it with dispose().
  * @throws CheckpointError for weights that are missing, corrupt, or not those of the configuration; ModelError for an architecture
  *   that is not implemented; TextError for a tokenizer that does not match; MemoryError where the weights do not fit; HubError where the hub does not give
  *   them.

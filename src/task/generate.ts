@@ -14,7 +14,7 @@ export interface GenerateOptions extends SamplingOptions {
   readonly ids?: ArrayLike<number>;
   /** Default 256. */
   readonly maxTokens?: number;
-  /** Which earlier tokens each token sees. Default: all. */
+  /** Which earlier tokens each token sees. Default: what the model was trained to see, all for most. */
   readonly pattern?: Pattern;
   readonly positions?: Positions;
   /** How keys and values are kept. Default 'f32'. */

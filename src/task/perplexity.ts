@@ -23,7 +23,7 @@ export interface PerplexityOptions {
   readonly model: LanguageModel;
   /** Token ids of the text. */
   readonly ids: ArrayLike<number>;
-  /** Which earlier tokens each token sees. Default: all. */
+  /** Which earlier tokens each token sees. Default: what the model was trained to see, all for most. */
   readonly pattern?: Pattern;
   /** Default 'auto': see Positions. */
   readonly positions?: Positions;
@@ -63,14 +63,14 @@ export interface PerplexityResult {
  * @throws ArgumentError for fewer than two tokens, MemoryError before reading where `length` does not fit, the signal's reason.
  */
 export async function perplexity(options: PerplexityOptions): Promise<PerplexityResult> {
-  const { model, ids, pattern = dense(), positions = 'auto', length = ids.length, compare } = options;
+  const { model, ids, pattern = model.config.pattern, positions = 'auto', length = ids.length, compare } = options;
   const { storage = 'f32' } = options;
   if (!Number.isSafeInteger(length) || length < 2 || length > ids.length) {
     throw new ArgumentError(
       `perplexity: length is ${length}; it must be an integer from 2 to the ${ids.length} tokens of the text`,
     );
   }
-  const result = await measure(options, model.stream({ pattern, positions, length, storage }), length, 'pattern');
+  const result = await measure(options, model.stream({ ...(pattern === undefined ? {} : { pattern }), positions, length, storage }), length, 'pattern');
   if (compare === undefined) return result;
   const wanted = Math.max(2, Math.min(options.compareLength ?? length, length));
   const [stream, reached] = longestDense(model, wanted);

@@ -16,6 +16,13 @@ function isVisible(byte: number): boolean {
   return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
 }
 
+/** The character that a byte-level vocabulary writes for each byte. */
+export function byteCharacters(): string[] {
+  const characters = Array<string>(256);
+  for (const [character, byte] of BYTE_OF) characters[byte] = character;
+  return characters;
+}
+
 const UTF8 = new TextEncoder();
 
 /** The bytes that a token of the vocabulary stands for; its UTF-8 where it is not written in the 256 characters. */

@@ -26,11 +26,11 @@ export function addModelOptions(command: Command): Command {
   return command
     .option(
       '--model <path>',
-      'a .gguf file, a .safetensors file, a folder with config.json and tokenizer.json, or owner/name[:file] on the Hugging Face hub',
+      'a .gguf file, a .safetensors file, a folder with config.json and tokenizer.json, owner/name[:file] on the Hugging Face hub, or farfield-small, which comes with Farfield',
     )
     .option(
       '--pattern <pattern>',
-      'which earlier tokens each token sees, for example "sinks:4+window:1024"; default: all',
+      'which earlier tokens each token sees, for example "sinks:4+window:1024"; default: what the model was trained to see, all for most',
     )
     .addOption(
       new Option(
