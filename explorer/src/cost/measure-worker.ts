@@ -1,0 +1,4 @@
+import { answerInParts } from '../background.ts';
+import { measure } from './measure.ts';
+
+answerInParts(measure);
