@@ -61,8 +61,8 @@ export type CostPart =
 /** Lengths of the curve: powers of two. */
 const LEAST_POWER = 6;
 const MOST_POWER = 20;
-/** Masks with more kept blocks are left out of the curve: each takes some seconds and hundreds of megabytes. */
-export const MOST_BLOCKS = 2 ** 22;
+/** Masks with more kept blocks are left out of the curve: each takes some seconds. */
+export const MOST_BLOCKS = 2 ** 20;
 
 /** The figures at `tokens`, then the curve from its shortest length on. Throws what compileMask throws at `tokens`. */
 export function* costCurve(question: CostQuestion): Generator<CostPart> {

@@ -54,7 +54,12 @@ export interface GraphMeasureOptions {
   readonly samples?: number;
   /** The sample and the start of the eigenvalue search. Default 0. */
   readonly seed?: number;
+  /** Is told what is measured next, for a line of progress. */
+  readonly onStage?: (stage: GraphStage) => void;
 }
+
+/** The stages of graphMeasures(), in their order. */
+export type GraphStage = 'edges' | 'components' | 'paths' | 'clustering' | 'directed paths' | 'spectral gap';
 
 /**
  * Measures a mask with as many queries as keys. Exact up to a length; above it estimates from a seeded sample, with their
@@ -63,12 +68,13 @@ export interface GraphMeasureOptions {
  * Throws ArgumentError for an empty mask, one that is not square, or a bad option.
  */
 export function graphMeasures(mask: BlockMask, options: GraphMeasureOptions = {}): GraphMeasures {
-  const { exactLength = 4096, exactSpectrumLength = 512, samples = 64, seed = 0 } = options;
+  const { exactLength = 4096, exactSpectrumLength = 512, samples = 64, seed = 0, onStage } = options;
   checkCount('graphMeasures exactLength', exactLength, 0);
   checkCount('graphMeasures exactSpectrumLength', exactSpectrumLength, 0);
   checkCount('graphMeasures samples', samples, 2);
   const nodes = mask.queries;
   if (nodes === 0) throw new ArgumentError('graphMeasures: the mask has no tokens, so there is nothing to measure');
+  onStage?.('edges');
   const graph = undirectedGraph(mask);
   const arrows = directedGraph(mask);
   const degree = degrees(graph);
@@ -77,11 +83,16 @@ export function graphMeasures(mask: BlockMask, options: GraphMeasureOptions = {}
   const everyToken = { tokens: Array.from(degree.keys()), certain: 0, population: nodes };
   const sample = isSampled ? drawTokens(degree, samples, seed) : everyToken;
 
+  onStage?.('components');
   const components = countComponents(graph);
   const isConnected = components === 1;
+  onStage?.('paths');
   const paths = measurePaths(graph, sample);
+  onStage?.('clustering');
   const clustering = measureClustering(graph, sample, degree);
+  onStage?.('directed paths');
   const along = measurePaths(arrows, sample);
+  onStage?.('spectral gap');
   const laplacian = new Laplacian(graph, degree);
   const isWhole = !isSampled && isConnected;
   return {
