@@ -34,17 +34,17 @@ export function inBackground<Question, Part>(
   });
 }
 
-/** The worker's side: answers the one question that comes. */
+/** The worker's side: answers the one question that comes. Parts go out when they are sent, also from work that never waits. */
 export function answerInParts<Question, Part>(
-  work: (question: Question) => Iterable<Part> | AsyncIterable<Part>,
+  work: (question: Question, send: (part: Part) => void) => void | Promise<void>,
 ): void {
-  const send = (message: Message<Part>) => self.postMessage(message);
+  const post = (message: Message<Part>) => self.postMessage(message);
   self.addEventListener('message', async ({ data }: MessageEvent<Question>) => {
     try {
-      for await (const part of work(data)) send({ part });
-      send({ isDone: true });
+      await work(data, (part) => post({ part }));
+      post({ isDone: true });
     } catch (error) {
-      send({ error: error instanceof Error ? error.message : String(error) });
+      post({ error: error instanceof Error ? error.message : String(error) });
     }
   });
 }

@@ -1,4 +1,6 @@
 import { answerInParts } from '../background.ts';
-import { costCurve } from './cost-curve.ts';
+import { type CostPart, type CostQuestion, costCurve } from './cost-curve.ts';
 
-answerInParts(costCurve);
+answerInParts((question: CostQuestion, send: (part: CostPart) => void) => {
+  for (const part of costCurve(question)) send(part);
+});

@@ -1,4 +1,6 @@
 import { answerInParts } from '../background.ts';
-import { measure } from './measure.ts';
+import { type MeasurePart, type MeasureQuestion, measure } from './measure.ts';
 
-answerInParts(measure);
+answerInParts(async (question: MeasureQuestion, send: (part: MeasurePart) => void) => {
+  for await (const part of measure(question)) send(part);
+});

@@ -4,7 +4,7 @@ export interface MemoryLine {
   readonly bytes: number;
 }
 
-const GB = 2 ** 30;
+const GB = 1e9;
 
 export const MEMORY_LINES: readonly MemoryLine[] = [
   { name: 'Phone, 8 GB', bytes: 8 * GB },
