@@ -19,4 +19,5 @@ export interface Section {
 /** In the order of their tabs. A new section is a folder beside this file and a line here. */
 export const SECTIONS: readonly Section[] = [
   { id: 'matrix', title: 'Matrix', load: () => import('./matrix/Matrix.svelte') },
+  { id: 'cost', title: 'Cost', load: () => import('./cost/Cost.svelte') },
 ];

@@ -57,7 +57,7 @@ describe('the drawing of a graph', () => {
           expect(drawing.unreached).toBe(plain.filter((own) => own === Infinity).length);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 
