@@ -6,7 +6,14 @@ import { FarfieldError } from '../../errors.ts';
 import { loraConfigJson } from '../../model/index.ts';
 import { type Tokenizer, tokenizerFromGguf } from '../../text/index.ts';
 import { loadTokenizer } from '../../text/node.ts';
-import { type DataFile, listFiles, parseTrainConfig, type TrainConfig } from '../../train/index.ts';
+import {
+  type DataFile,
+  listFiles,
+  parseTrainConfig,
+  saveFolder,
+  savedWeights,
+  type TrainConfig,
+} from '../../train/index.ts';
 import { readText } from './model-options.ts';
 
 /** Copied beside the weights of a checkpoint, so that a save can be opened as one. */
@@ -29,7 +36,10 @@ export async function readTrainConfig(path: string, steps?: number): Promise<Tra
     const { model, data } = config;
     return {
       ...config,
-      model: model.kind === 'checkpoint' ? { ...model, path: atBase(model.path) } : model,
+      model:
+        model.kind === 'checkpoint'
+          ? { ...model, path: atBase(model.path) }
+          : { ...model, ...(model.begin === undefined ? {} : { begin: resolve(base, model.begin) }) },
       data: {
         ...data,
         files: data.files.map((file) => resolve(base, file)),
@@ -62,6 +72,12 @@ export async function openTokenizer({ model, data }: TrainConfig): Promise<Token
   const { checkpoint, folder, metadata } = await openCheckpoint(model.path);
   await checkpoint.close();
   return metadata === undefined ? loadTokenizer(folder) : tokenizerFromGguf(metadata, model.path);
+}
+
+/** What a model of the kind gpt begins with, where the configuration names an earlier training. */
+export async function beginningWeights({ model }: TrainConfig): Promise<Map<string, Float32Array> | undefined> {
+  if (model.kind !== 'gpt' || model.begin === undefined) return undefined;
+  return savedWeights(await saveFolder(model.begin), { average: 'preferred' });
 }
 
 /** What a checkpoint in Hugging Face's form has beside its weights. Its saves have the same, and open as it does. */

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeSafetensors } from '../../checkpoint/index.ts';
+import { memorySource, openSafetensors, readFloat32, writeSafetensors } from '../../checkpoint/index.ts';
 import { gptAsLlama } from '../../model/gpt-llama.ts';
 import { createGpt } from '../../model/index.ts';
 import { runCommandLine } from '../program.ts';
@@ -93,6 +93,25 @@ describe('farfield train', () => {
     expect(stderr).toContain(message);
     expect(stderr).not.toContain('    at ');
     expect(readdirSync(folder).sort()).toEqual(['text.txt', 'train.json']);
+  });
+
+  it('begins with what an earlier training ended with', async () => {
+    await farfield(write({ ...config, steps: 20 }));
+    const average = readFileSync(join(folder, 'run', 'step-00000020', 'average.safetensors'));
+    const second = { ...config, model: { ...config.model, context: 128, begin: 'run' }, folder: 'second' };
+    // A rate of zero leaves the weights as they are.
+    const still = { ...second, schedule: { shape: 'constant', learningRate: 0 }, steps: 1 };
+    expect(await farfield(write(still, 'second.json'))).toMatchObject({ code: 0 });
+    const [first, begun] = await Promise.all(
+      [average, weights('second', 'step-00000001')].map(async (bytes) => {
+        const checkpoint = await openSafetensors(memorySource(bytes, 'weights'));
+        return readFloat32(checkpoint, 'layers.1.qkv');
+      }),
+    );
+    expect(begun).toEqual(first);
+    const lost = await farfield(write({ ...still, model: { ...still.model, begin: 'nowhere' } }, 'lost.json'));
+    expect(lost).toMatchObject({ code: 1 });
+    expect(lost.stderr).toContain('nowhere: there is no save in it');
   });
 
   it('refuses an empty data set', async () => {

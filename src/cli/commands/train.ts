@@ -18,7 +18,7 @@ import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../format.ts';
 import { writeOutputFile } from '../output-file.ts';
-import { filesBeside, listData, openTokenizer, readTrainConfig } from './train-files.ts';
+import { beginningWeights, filesBeside, listData, openTokenizer, readTrainConfig } from './train-files.ts';
 
 interface Options {
   readonly config: string;
@@ -60,12 +60,14 @@ async function trainFromConfig(options: Options, context: CommandContext): Promi
   await using device = await createDevice({ threads });
   const backend = await createNodeBackend({ threads });
   const tokenizer = await openTokenizer(config);
+  const weights = await beginningWeights(config);
   const reading = context.progress({ label: 'reading the data', unit: 'bytes', total: bytes });
   await using training = await buildTraining(config, files, {
     device,
     backend,
     signal,
     ...(tokenizer === undefined ? {} : { tokenizer }),
+    ...(weights === undefined ? {} : { weights }),
     onData: (done) => reading.update(done),
   });
   reading[Symbol.dispose]();

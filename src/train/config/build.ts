@@ -21,6 +21,8 @@ import type { OptimizerChoice, TrainConfig } from './config.ts';
 export interface BuildOptions extends RowModelOptions {
   /** For data of the kind text. */
   readonly tokenizer?: Tokenizer;
+  /** What a model of the kind gpt begins with, by the names of its parameters: the weights of `model.begin`. */
+  readonly weights?: ReadonlyMap<string, Float32Array>;
   /** While the data is read through for the first time, with bytes done and in all. */
   readonly onData?: (done: number, total: number) => void;
 }
@@ -39,10 +41,13 @@ export interface BuiltTraining extends AsyncDisposable {
 export async function buildTraining(
   config: TrainConfig,
   files: readonly DataFile[],
-  { onData, tokenizer, ...options }: BuildOptions = {},
+  { onData, tokenizer, weights, ...options }: BuildOptions = {},
 ): Promise<BuiltTraining> {
   // What is quick to refuse comes before the data is read through.
   const optimizer = optimizerOf(config.optimizer);
+  if (config.model.kind === 'gpt' && config.model.begin !== undefined && weights === undefined) {
+    throw new ArgumentError('buildTraining: model.begin is given; give the weights of that training');
+  }
   const { separator } = config.data;
   const reading = {
     ...(separator === undefined ? {} : { documents: { separator } }),
@@ -53,7 +58,7 @@ export async function buildTraining(
   let model: RowModel | undefined;
   try {
     const source = batchesOf(config, set);
-    model = await createModel(config, set.vocabularySize, options);
+    model = await createModel(config, set.vocabularySize, weights, options);
     return describeTraining(config, set, source, optimizer, model);
   } catch (error) {
     await model?.[Symbol.asyncDispose]();
@@ -76,6 +81,7 @@ async function openSet(
 async function createModel(
   { model, seed, checkpoint, precision }: TrainConfig,
   vocabularySize: number,
+  weights: ReadonlyMap<string, Float32Array> | undefined,
   options: RowModelOptions,
 ): Promise<RowModel> {
   const all = {
@@ -91,8 +97,8 @@ async function createModel(
       ...(model.pattern === undefined ? {} : { pattern: model.pattern }),
     });
   }
-  const { kind: _, ...gpt } = model;
-  return createGpt({ ...gpt, vocabularySize }, { ...all, seed });
+  const { kind: _, begin: __, ...gpt } = model;
+  return createGpt({ ...gpt, vocabularySize }, { ...all, seed, ...(weights === undefined ? {} : { weights }) });
 }
 
 function describeTraining(

@@ -37,6 +37,8 @@ const gpt = v.strictObject({
   activation: v.exactOptional(oneOf('gelu', 'swiglu')),
   normalization: v.exactOptional(oneOf('layer', 'rms')),
   normEpsilon: v.exactOptional(number),
+  /** The folder of an earlier training: the weights of its last save, or their average where it has one, begin this one. */
+  begin: v.exactOptional(text),
 });
 
 /** A Llama as its users download it, to be trained further. */

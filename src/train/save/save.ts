@@ -64,19 +64,20 @@ export async function writeSave(
 }
 
 /**
- * The weights of the last whole save by their names, or their average. createGpt() and others take them to begin with.
+ * The weights of the last whole save by their names, or their average ('preferred': where there is one). createGpt() and others
+ * take them to begin with.
  * @throws TrainingError where there is no save that is whole, or it has no average.
  */
 export async function savedWeights(
   folder: SaveFolder,
-  { average = false }: { readonly average?: boolean } = {},
+  { average = false }: { readonly average?: boolean | 'preferred' } = {},
 ): Promise<Map<string, Float32Array>> {
   const found = await findSave(folder);
   if (found === undefined) throw new TrainingError(`${folder.name}: there is no save in it`);
-  if (average && !found.state.average) {
+  if (average === true && !found.state.average) {
     throw new TrainingError(`${folder.name}/${found.name} has no average of the weights: it was trained without`);
   }
-  const source = await folder.open(found.name, average ? AVERAGE : WEIGHTS);
+  const source = await folder.open(found.name, average && found.state.average ? AVERAGE : WEIGHTS);
   try {
     const checkpoint = await openSafetensors(source);
     const weights = new Map<string, Float32Array>();
