@@ -24,6 +24,8 @@ export interface StreamOptions {
 export interface LanguageModelParts {
   readonly config: DecoderSizes;
   readonly tokenizer: Tokenizer;
+  /** Tokens that end a text beside the tokenizer's: see readGeneration(). Default: none. */
+  readonly endTokens?: readonly number[];
   readonly engine: LanguageEngine;
   readonly device: WasmDevice;
   /** Bytes of the weights in memory. */
@@ -37,6 +39,8 @@ export interface LanguageModelParts {
 export class LanguageModel implements AsyncDisposable {
   readonly config: DecoderSizes;
   readonly tokenizer: Tokenizer;
+  /** Tokens that end a text or an answer, beside the tokenizer's end of text. */
+  readonly endTokens: readonly number[];
   readonly #parts: LanguageModelParts;
   readonly #streams = new Set<TokenStream>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -45,6 +49,7 @@ export class LanguageModel implements AsyncDisposable {
   constructor(parts: LanguageModelParts) {
     this.config = parts.config;
     this.tokenizer = parts.tokenizer;
+    this.endTokens = parts.endTokens ?? [];
     this.#parts = parts;
   }
 

@@ -11,6 +11,8 @@ import { loadTokenizer } from '../text/node.ts';
 import { bundledPath } from './bundled-node.ts';
 import { DECODERS, findDecoder } from './decoder/architectures.ts';
 import { DecoderEngine } from './decoder/engine.ts';
+import { endTokensOfGguf } from './generation.ts';
+import { generationIn } from './generation-node.ts';
 import type { DecoderSizes, LanguageEngine } from './language-engine.ts';
 import { LanguageModel } from './language-model.ts';
 import { ARCHITECTURES, type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson } from './llama-config.ts';
@@ -39,6 +41,7 @@ export async function loadFromDisk(given: string, options: LoadLanguageModelOpti
     const { config, weightBytes, create } = await decoderOf(opened, path, kind, options.adapter);
     const tokenizer = options.tokenizer ?? (await tokenizerOf(opened, path));
     checkVocabulary(tokenizer, config.vocabularySize);
+    const endTokens = await endTokensOf(opened, path);
     const machine: Machine = { memoryBytes: memoryBytes() };
     checkWeightMemory(weightBytes, machine);
     signal?.throwIfAborted();
@@ -50,7 +53,7 @@ export async function loadFromDisk(given: string, options: LoadLanguageModelOpti
       ...(onProgress === undefined ? {} : { onProgress }),
       ...(signal === undefined ? {} : { signal }),
     });
-    return new LanguageModel({ config, tokenizer, engine, device, weightBytes, machine, close });
+    return new LanguageModel({ config, tokenizer, endTokens, engine, device, weightBytes, machine, close });
   } catch (error) {
     await close();
     throw error;
@@ -161,4 +164,9 @@ function configOf({ format, metadata, config }: OpenedCheckpoint, path: string):
 /** A GGUF file is enough by itself. */
 async function tokenizerOf({ format, metadata, folder }: OpenedCheckpoint, path: string): Promise<Tokenizer> {
   return format === 'gguf' && metadata !== undefined ? tokenizerFromGguf(metadata, path) : loadTokenizer(folder);
+}
+
+async function endTokensOf({ metadata, config, folder }: OpenedCheckpoint, path: string): Promise<readonly number[]> {
+  if (metadata !== undefined) return endTokensOfGguf(metadata);
+  return (await generationIn(folder, { json: config ?? {}, source: `${path}: config.json` })).endTokens;
 }

@@ -3,15 +3,18 @@ import type { NumberType } from '../attention/index.ts';
 import { ArgumentError } from '../errors.ts';
 import type { LanguageModel, Positions } from '../model/index.ts';
 import type { Pattern } from '../pattern/index.ts';
+import { type ChatMessage, chatPrompt } from '../text/index.ts';
 import { peakMemory } from './peak-memory.ts';
 import { type SamplingOptions, sampler } from './sampling.ts';
 import { StopTexts } from './stop-texts.ts';
 
 export interface GenerateOptions extends SamplingOptions {
   readonly model: LanguageModel;
-  /** The text to continue; special tokens in it are recognised. Or give `ids`. */
+  /** The text to continue; special tokens in it are recognised. Or give `ids`, or `messages`. */
   readonly prompt?: string;
   readonly ids?: ArrayLike<number>;
+  /** A conversation that the model answers, by its chat template: see chatPrompt(). */
+  readonly messages?: readonly ChatMessage[];
   /** Default 256. */
   readonly maxTokens?: number;
   /** Which earlier tokens each token sees. Default: what the model was trained to see, all for most. */
@@ -49,7 +52,8 @@ const STEP = 1024;
 
 /**
  * Continues a prompt token by token: greedily, or by sampling, which a seed makes repeatable.
- * @throws ArgumentError for an empty prompt or options out of range, MemoryError before reading where prompt and tokens do not
+ * Ends at any of the model's end tokens: an answer of a chat has one of its own.
+ * @throws ArgumentError for an empty prompt or options out of range, TextError for messages to a model without a chat template, MemoryError before reading where prompt and tokens do not
  *   fit, the signal's reason.
  */
 export async function generate(options: GenerateOptions): Promise<GenerateResult> {
@@ -59,7 +63,8 @@ export async function generate(options: GenerateOptions): Promise<GenerateResult
     throw new ArgumentError(`generate: maxTokens is ${maxTokens}; it must be an integer from 0`);
   }
   const next = sampler(options);
-  const prompt = promptIds(options);
+  const prompt = await promptIds(options);
+  const ends = new Set([tokenizer.eosToken, ...model.endTokens]);
   const decoder = tokenizer.streamDecoder({ skipSpecialTokens: true });
   const stops = new StopTexts(options.stop ?? []);
   const reading = signal === undefined ? {} : { signal };
@@ -90,7 +95,7 @@ export async function generate(options: GenerateOptions): Promise<GenerateResult
     while (ids.length < maxTokens) {
       const id = next(logits);
       ids.push(id);
-      if (id === tokenizer.eosToken && options.ignoreEnd !== true) {
+      if (ends.has(id) && options.ignoreEnd !== true) {
         reason = 'end';
         break;
       }
@@ -121,11 +126,22 @@ export async function generate(options: GenerateOptions): Promise<GenerateResult
   }
 }
 
-function promptIds({ model, prompt, ids }: GenerateOptions): Int32Array {
-  if ((prompt === undefined) === (ids === undefined)) throw new ArgumentError('generate: give either prompt or ids');
-  const given = ids === undefined ? model.tokenizer.encode(prompt ?? '') : Int32Array.from(ids);
+/** Token ids of what is to be continued, with which generate() begins. @throws ArgumentError, TextError */
+export async function promptIds({
+  model,
+  prompt,
+  ids,
+  messages,
+}: Pick<GenerateOptions, 'model' | 'prompt' | 'ids' | 'messages'>): Promise<Int32Array> {
+  if ([prompt, ids, messages].filter((each) => each !== undefined).length !== 1) {
+    throw new ArgumentError('generate: give one of prompt, ids and messages');
+  }
+  const { tokenizer } = model;
+  if (messages !== undefined)
+    return tokenizer.encode(await chatPrompt(tokenizer, messages), { addSpecialTokens: false });
+  const given = ids === undefined ? tokenizer.encode(prompt ?? '') : Int32Array.from(ids);
   if (given.length > 0) return given;
-  const { bosToken } = model.tokenizer;
+  const { bosToken } = tokenizer;
   if (bosToken === undefined)
     throw new ArgumentError('generate: the prompt is empty, and the model has no first token');
   return Int32Array.of(bosToken);

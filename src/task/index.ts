@@ -6,7 +6,8 @@ export { type Classification, type ClassifyOptions, type ClassScore, classify } 
 export { type CompareOnnxOptions, compareOnnx, type OutputDifference } from './compare-onnx.ts';
 export { type EmbedOptions, type EmbedResult, embed } from './embed.ts';
 export { type Filling, type FillOptions, type FillResult, fill } from './fill.ts';
-export { type GenerateOptions, type GenerateResult, generate } from './generate.ts';
+export { type GenerateOptions, type GenerateResult, generate, promptIds } from './generate.ts';
 export { type PerplexityOptions, type PerplexityProgress, type PerplexityResult, perplexity } from './perplexity.ts';
 export type { SamplingOptions } from './sampling.ts';
+export { type SummarizeOptions, type SummarizeProgress, type Summary, summarize } from './summarize.ts';
 export { type TaggedSpan, type TagOptions, tag } from './tag.ts';

@@ -103,7 +103,7 @@ describe('generate', () => {
 
   it('refuses what it cannot continue', async () => {
     await expect(generate({ model, prompt: '' })).rejects.toThrow('the prompt is empty');
-    await expect(generate({ model })).rejects.toThrow('give either prompt or ids');
+    await expect(generate({ model })).rejects.toThrow('give one of prompt, ids and messages');
     await expect(generate({ model, ids: [1], maxTokens: -1 })).rejects.toThrow(ArgumentError);
     await expect(generate({ model, ids: [99] })).rejects.toThrow('ids[0] is 99');
     const controller = new AbortController();

@@ -1,4 +1,5 @@
 /** Text to token ids and back. What needs Node is in node.ts. */
+export { type ChatMessage, type ChatOptions, chatPrompt, readMessages } from './chat.ts';
 export { decodeText } from './decode-text.ts';
 export {
   type DocumentKind,

@@ -8,6 +8,7 @@ import { readDocument, type TextDocument } from '../../text/index.ts';
 import { integer } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import type { Progress } from '../progress.ts';
+import { hubProgress } from './hub-progress.ts';
 
 export interface EncoderOptions {
   readonly model: string;
@@ -19,7 +20,10 @@ export interface EncoderOptions {
 /** Adds the options of EncoderOptions. */
 export function addEncoderOptions(command: Command): Command {
   return command
-    .option('--model <path>', 'a folder with config.json, model.safetensors and tokenizer.json')
+    .option(
+      '--model <path>',
+      'a folder with config.json, weights and tokenizer.json, or owner/name on the Hugging Face hub',
+    )
     .option(
       '--pattern <pattern>',
       'what each token sees in layers with full attention, for example "window:128"; default: all',
@@ -39,8 +43,10 @@ export function addEncoderOptions(command: Command): Command {
 export async function openEncoderFor(
   task: Task,
   { model, pattern, positions, threads }: EncoderOptions,
-  { progress, signal }: CommandContext,
+  context: CommandContext,
 ): Promise<Encoder> {
+  const { progress, signal } = context;
+  using download = hubProgress(context);
   let line: Progress | undefined;
   try {
     return await loadEncoder(model, {
@@ -52,6 +58,7 @@ export async function openEncoderFor(
         line ??= progress({ label: 'loading the model', unit: 'parts', total });
         line.update(done);
       },
+      hub: download.hub,
       signal,
     });
   } finally {

@@ -1,5 +1,6 @@
 import { FarfieldError } from '../../errors.ts';
-import { generate } from '../../task/index.ts';
+import { generate, promptIds } from '../../task/index.ts';
+import { type ChatMessage, readMessages } from '../../text/index.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatCount, formatRate } from '../format.ts';
@@ -8,6 +9,9 @@ import { addModelOptions, type ModelOptions, numberFrom, openModel, patternOf, r
 interface Options extends ModelOptions {
   readonly prompt?: string;
   readonly promptFile?: string;
+  readonly chat?: boolean;
+  readonly system?: string;
+  readonly messages?: string;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly topK?: number;
@@ -21,12 +25,18 @@ export const registerGenerate: Register = (program, start) => {
     addCommand(program, 'generate', {
       summary: 'continue a prompt',
       description:
-        'Reads a prompt and continues it, printing the text as it comes. Always the most probable token, unless ' +
-        '--temperature is given; the same seed gives the same text.',
+        'Reads a prompt and continues it, printing the text as it comes. With --chat the prompt is a message, which the model’s ' +
+        'chat template puts into words and the model answers. Always the most probable token, unless --temperature is given; the ' +
+        'same seed gives the same text.',
       examples: [
         {
           does: 'after a long file, in bounded memory',
           command: 'farfield generate --model model.gguf --prompt-file chapter.txt --pattern "sinks:4+window:1024"',
+        },
+        {
+          does: 'an answer, of a model that was trained to chat',
+          command:
+            'farfield generate --model model.gguf --chat --prompt "Who is Ishmael?" --system "Answer in one sentence."',
         },
         {
           does: 'sampled, and repeatable',
@@ -37,6 +47,9 @@ export const registerGenerate: Register = (program, start) => {
   )
     .option('--prompt <text>', 'the text to continue')
     .option('--prompt-file <file>', 'a UTF-8 file with the text to continue')
+    .option('--chat', 'the prompt is a message to answer, by the model’s chat template')
+    .option('--system <text>', 'with --chat: the system message before it')
+    .option('--messages <file>', 'a conversation to answer, as JSON: [{ "role": "user", "content": "..." }, ...]')
     .option('--max-tokens <count>', 'tokens to generate at most', integer(1), 256)
     .option('--temperature <number>', 'divides the logits; 0 takes the most probable token', numberFrom(0, Infinity), 0)
     .option('--top-k <count>', 'choose among the k most probable tokens', integer(1))
@@ -55,13 +68,12 @@ async function continuePrompt(options: Options, context: CommandContext): Promis
   const pattern = patternOf(options);
   const prompt = await promptOf(options);
   await using model = await openModel(options, context);
-  const ids = model.tokenizer.encode(prompt);
+  const ids = await promptIds({ model, ...prompt });
   using line = context.progress({ label: 'reading the prompt', unit: 'tokens', total: ids.length });
   const { topK, topP, temperature, seed, maxTokens, positions, stop } = options;
   const result = await generate({
     model,
-    // An empty prompt is left to generate(), which begins with the model's first token.
-    ...(ids.length === 0 ? { prompt } : { ids }),
+    ids,
     maxTokens,
     ...pattern,
     positions,
@@ -85,9 +97,24 @@ async function continuePrompt(options: Options, context: CommandContext): Promis
   }
 }
 
-async function promptOf({ prompt, promptFile }: Options): Promise<string> {
-  if ((prompt === undefined) === (promptFile === undefined)) {
-    throw new FarfieldError('generate: give either --prompt or --prompt-file');
+/** What the command line asks to be continued. */
+async function promptOf(
+  options: Options,
+): Promise<{ readonly prompt: string } | { readonly messages: readonly ChatMessage[] }> {
+  const { prompt, promptFile, messages, chat = false, system } = options;
+  if ([prompt, promptFile, messages].filter((each) => each !== undefined).length !== 1) {
+    throw new FarfieldError('generate: give one of --prompt, --prompt-file and --messages');
   }
-  return promptFile === undefined ? (prompt ?? '') : readText(promptFile, '--prompt-file');
+  if (messages !== undefined) {
+    if (system !== undefined)
+      throw new FarfieldError('generate: --system goes with --chat; --messages has all messages');
+    return { messages: readMessages(await readText(messages, '--messages'), messages) };
+  }
+  const text = promptFile === undefined ? (prompt ?? '') : await readText(promptFile, '--prompt-file');
+  if (!chat) {
+    if (system !== undefined) throw new FarfieldError('generate: --system needs --chat');
+    return { prompt: text };
+  }
+  const first = system === undefined ? [] : [{ role: 'system', content: system }];
+  return { messages: [...first, { role: 'user', content: text }] };
 }

@@ -13,6 +13,7 @@ import { registerLra } from './lra.ts';
 import { registerMask } from './mask.ts';
 import { registerPerplexity } from './perplexity.ts';
 import { registerSparsify } from './sparsify.ts';
+import { registerSummarize } from './summarize.ts';
 import { registerTag } from './tag.ts';
 import { registerTrain } from './train.ts';
 
@@ -25,6 +26,7 @@ export const registry: readonly Register[] = [
   registerClassify,
   registerTag,
   registerAsk,
+  registerSummarize,
   registerTrain,
   registerLra,
   registerSparsify,

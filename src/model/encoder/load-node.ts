@@ -41,6 +41,7 @@ export interface OpenedFolder {
   readonly config: Readonly<Record<string, unknown>>;
   /** What errors call config.json. */
   readonly source: string;
+  readonly folder: string;
   /** Makes the rest when the configuration has been read. */
   readonly start: (vocabularySize: number) => Promise<ModelParts>;
 }
@@ -81,7 +82,7 @@ export async function openEncoderFolder<Model>(
         ...(signal === undefined ? {} : { signal }),
       };
     };
-    return await make({ checkpoint, config, source: `${path}: config.json`, start });
+    return await make({ checkpoint, config, source: `${path}: config.json`, folder, start });
   } catch (error) {
     await close();
     throw error;

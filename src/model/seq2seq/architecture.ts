@@ -22,6 +22,8 @@ export interface Seq2SeqModel {
     readonly heads: number;
     /** D = E */
     readonly width: number;
+    /** Tokens of the longest sequence. Default: positions have no end. */
+    readonly maxTokens?: number;
     /** Adds the decoder: what its head reads [rows, hidden]. Row inputs are those that feeds() fills. */
     readonly build: (builder: DecoderBuilder) => Value;
     /** The inputs of the graph but for the memory. Throws ArgumentError where there are no positions left. */

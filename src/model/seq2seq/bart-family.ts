@@ -102,6 +102,7 @@ export function bartDecoder(
       layers: decoder_layers,
       heads: decoder_attention_heads,
       width: d_model / decoder_attention_heads,
+      maxTokens: config.decoderPositions,
       build({ b, selfAttention, crossAttention }: DecoderBuilder) {
         let x = bartEmbeddings(b, config, 'decoder'); // [rows, d_model]
         for (let layer = 0; layer < decoder_layers; layer++) {

@@ -9,14 +9,19 @@ export interface BeamSearchOptions {
   /** An output of n tokens is worth log p / n^lengthPenalty: above 1 prefers long ones. */
   readonly lengthPenalty: number;
   readonly endToken: number | undefined;
-  /** For each of the outputs so far, the log probability of each next token [vocabulary]. */
-  readonly next: (outputs: readonly (readonly number[])[]) => Promise<readonly Float32Array[]>;
+  /** For each of the outputs so far, the log probability of each next token [vocabulary]; `parents` are their places among the outputs before. */
+  readonly next: (
+    outputs: readonly (readonly number[])[],
+    parents: readonly number[],
+  ) => Promise<readonly Float32Array[]>;
 }
 
 interface Beam {
   readonly ids: readonly number[];
   /** Sum of log p. */
   readonly score: number;
+  /** Its place among the outputs that were kept one step before. */
+  readonly parent: number;
 }
 
 /**
@@ -33,17 +38,21 @@ export async function beamSearch(options: BeamSearchOptions): Promise<number[]> 
     throw new ArgumentError(`generate: lengthPenalty is ${lengthPenalty}; it must be a finite number`);
   }
   const worth = ({ ids, score }: Beam): number => score / Math.max(1, ids.length) ** lengthPenalty;
-  let running: Beam[] = [{ ids: [], score: 0 }];
+  let running: Beam[] = [{ ids: [], score: 0, parent: 0 }];
   const ended: Beam[] = [];
   for (let length = 1; length <= maxTokens && running.length > 0; length++) {
-    const scores = await next(running.map(({ ids }) => ids));
+    const scores = await next(
+      running.map(({ ids }) => ids),
+      running.map(({ parent }) => parent),
+    );
     // An output can end in one way only, so twice as many candidates hold `beams` that go on.
     const candidates = running
       .flatMap(({ ids, score }, i) =>
         largest(scores[i] ?? new Float32Array(), 2 * beams).map(
-          ([id, own]): Beam => ({ ids: [...ids, id], score: score + own }),
+          ([id, own]): Beam => ({ ids: [...ids, id], score: score + own, parent: i }),
         ),
       )
+      .filter((beam) => beam.score > -Infinity)
       .sort((a, b) => b.score - a.score)
       .slice(0, 2 * beams);
     running = [];

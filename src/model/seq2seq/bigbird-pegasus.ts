@@ -48,6 +48,7 @@ export const bigBirdPegasus: Seq2SeqArchitecture = {
         hiddenSize,
         vocabularySize: config.vocab_size,
         tokenKinds: 1,
+        maxTokens: config.encoderPositions,
         hasGlobals: false,
         layers(b) {
           let x = bartEmbeddings(b, config, 'encoder'); // [rows, d_model]

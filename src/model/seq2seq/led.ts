@@ -40,6 +40,7 @@ export const led: Seq2SeqArchitecture = {
         hiddenSize,
         vocabularySize: config.vocab_size,
         tokenKinds: 1,
+        maxTokens: config.encoderPositions,
         hasGlobals: true,
         layers(b) {
           let x = bartEmbeddings(b, config, 'encoder'); // [rows, d_model]

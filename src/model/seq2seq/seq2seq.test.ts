@@ -6,6 +6,8 @@ import { EncoderTensors } from '../encoder/tensors.ts';
 import type { TinyWeights } from '../encoder/testing.ts';
 import { checkpointOf } from '../testing.ts';
 import { findSeq2Seq } from './architectures.ts';
+import { beamSearch } from './beam-search.ts';
+import { constrain } from './constraints.ts';
 import { Seq2Seq } from './seq2seq.ts';
 
 const TINY = {
@@ -122,6 +124,30 @@ describe('Seq2Seq', () => {
         return logits[i]?.data ?? new Float32Array();
       });
       expect(pair).toEqual(best);
+    }
+    text.dispose();
+  });
+
+  it('searches with kept keys and values as with outputs that are read again', async () => {
+    await using model = await open();
+    const text = await model.encode({ inputIds: texts.slice(0, 1) });
+    for (const options of [{ lengthPenalty: 1 }, { lengthPenalty: 0.3, minTokens: 6, noRepeat: 2, prefix: [0, 7] }]) {
+      const { prefix = [0], lengthPenalty } = options;
+      const next = async (outputs: readonly (readonly number[])[]) => {
+        const read: Float32Array[] = [];
+        for (const ids of outputs) {
+          const [logits] = await model.logits(text, { inputIds: [[...prefix, ...ids]] });
+          const row = logits?.data.slice(-30) ?? new Float32Array();
+          const total = Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0));
+          const scores = row.map((logit) => logit - total);
+          constrain(scores, { prefix, ids, maxTokens: 9, endToken: TINY.eos_token_id }, options);
+          read.push(scores);
+        }
+        return read;
+      };
+      const wanted = await beamSearch({ beams: 3, maxTokens: 9, lengthPenalty, endToken: TINY.eos_token_id, next });
+      expect(wanted.length).toBeGreaterThan(1);
+      expect(await model.generate(text, { ...options, beams: 3, maxTokens: 9 })).toEqual([wanted]);
     }
     text.dispose();
   });

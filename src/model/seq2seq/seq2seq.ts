@@ -1,8 +1,7 @@
 /** An encoder-decoder that is ready to run. */
-import { KeyValueCache, type WasmDevice } from '../../attention/index.ts';
+import type { WasmDevice } from '../../attention/index.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
-import type { AttentionCallback, DenseBackend, HostTensor, Program } from '../../graph/index.ts';
-import { causal } from '../../pattern/index.ts';
+import type { DenseBackend, HostTensor, Program } from '../../graph/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { packedAttention } from '../encoder/attend.ts';
 import type { ScoresOf } from '../encoder/builder.ts';
@@ -11,9 +10,11 @@ import type { HeadRunner } from '../encoder/head-runner.ts';
 import type { Layout, PairsOf } from '../encoder/layout.ts';
 import { checkSequences, type EncoderInput, packSequences } from '../encoder/sequences.ts';
 import type { EncoderTensors } from '../encoder/tensors.ts';
+import type { Generation } from '../generation.ts';
 import type { Seq2SeqModel } from './architecture.ts';
-import { beamSearch } from './beam-search.ts';
 import { compileSeq2Seq } from './compile.ts';
+import { checkConstraints } from './constraints.ts';
+import { type ContinueOptions, floats, searchOutput, type TextMemory, writeGreedily } from './decode.ts';
 
 /** A batch of texts that the encoder has read: what the decoder looks at. Ends with dispose(). */
 export interface EncodedTexts {
@@ -30,24 +31,12 @@ export interface EncodeOptions extends EncoderInput {
   readonly signal?: AbortSignal;
 }
 
-export interface ContinueOptions {
-  /** Tokens to generate at most, the end token included. */
-  readonly maxTokens: number;
-  /** The decoder's first tokens. Default: the model's start token. */
-  readonly prefix?: readonly number[];
-  /** Outputs that are kept at each step. Default 1: always the most probable token. */
-  readonly beams?: number;
-  /** With beams: an output of n tokens is worth log p / n^lengthPenalty. Default 1. */
-  readonly lengthPenalty?: number;
-  /** Each token as it is chosen; not with several beams. */
-  readonly onToken?: (id: number) => void;
-  readonly signal?: AbortSignal;
-}
-
 export interface Seq2SeqParts {
   readonly model: Seq2SeqModel;
   readonly tensors: EncoderTensors;
   readonly tokenizer?: Tokenizer | undefined;
+  /** What the publisher says of outputs. Default: nothing. */
+  readonly generation?: Generation;
   readonly device: WasmDevice;
   readonly backend: DenseBackend;
   readonly close: () => Promise<void>;
@@ -74,6 +63,14 @@ export class Seq2Seq implements AsyncDisposable {
   /** Of the folder that the model was loaded from, where there is one. */
   readonly tokenizer: Tokenizer | undefined;
   readonly vocabularySize: number;
+  /** Tokens of the longest text; Infinity where positions have no end. */
+  readonly maxTokens: number;
+  /** Tokens of the longest output; Infinity where positions have no end. */
+  readonly maxOutputTokens: number;
+  /** Whether tokens of a text can have global attention. */
+  readonly hasGlobals: boolean;
+  /** What the model's publisher says of its outputs, where anything is said. */
+  readonly generation: Generation | undefined;
   readonly #parts: Seq2SeqParts;
   readonly #programs: Seq2SeqPrograms;
   #turn: Promise<unknown> = Promise.resolve();
@@ -81,7 +78,12 @@ export class Seq2Seq implements AsyncDisposable {
 
   private constructor(parts: Seq2SeqParts, programs: Seq2SeqPrograms) {
     this.tokenizer = parts.tokenizer;
-    this.vocabularySize = parts.model.encoder.vocabularySize;
+    const { encoder, decoder } = parts.model;
+    this.vocabularySize = encoder.vocabularySize;
+    this.maxTokens = encoder.maxTokens ?? Infinity;
+    this.maxOutputTokens = decoder.maxTokens ?? Infinity;
+    this.hasGlobals = encoder.hasGlobals;
+    this.generation = parts.generation;
     this.#parts = parts;
     this.#programs = programs;
   }
@@ -166,19 +168,29 @@ export class Seq2Seq implements AsyncDisposable {
   }
 
   /**
-   * Continues each text's output until the end token or `maxTokens`: greedily token by token with a cache, or with a beam search, which
-   * reads its outputs again at each step. The ids, without the prefix.
+   * Continues each text's output until the end token or `maxTokens`: greedily, or with a beam search; both keep keys and values. The ids,
+   * without the prefix.
+   * @throws ArgumentError for options out of range, and for more tokens than the decoder has positions.
    */
   async generate(texts: EncodedTexts, options: ContinueOptions): Promise<number[][]> {
-    const { maxTokens, beams = 1 } = options;
+    const { maxTokens, beams = 1, prefix = [0] } = options;
     if (!Number.isSafeInteger(maxTokens) || maxTokens < 0) {
       throw new ArgumentError(`generate: maxTokens is ${maxTokens}; it must be an integer from 0`);
     }
+    if (prefix.length === 0) throw new ArgumentError('generate: prefix is empty; a decoder begins with a token');
+    // The last token that is chosen is not read.
+    if (prefix.length + maxTokens - 1 > this.maxOutputTokens) {
+      throw new ArgumentError(
+        `generate: maxTokens is ${maxTokens} after ${prefix.length} first tokens; the decoder has ${this.maxOutputTokens} positions`,
+      );
+    }
+    checkConstraints(options, maxTokens);
+    const { model, device } = this.#parts;
     const results: number[][] = [];
-    for (let i = 0; i < texts.layout.sequences.length; i++) {
-      const text = textAt(texts, i);
+    for (const i of options.only === undefined ? texts.layout.sequences.keys() : [options.only]) {
+      const decoding = { model, device, programs: this.#programs, text: textAt(texts, i) };
       results.push(
-        await this.#inTurn(() => (beams === 1 ? this.#generate(text, options) : this.#search(text, beams, options))),
+        await this.#inTurn(() => (beams === 1 ? writeGreedily(decoding, options) : searchOutput(decoding, options))),
       );
     }
     return results;
@@ -195,81 +207,6 @@ export class Seq2Seq implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
-  }
-
-  async #generate(text: Pick<EncodedTexts, 'layout' | 'memory'>, options: ContinueOptions): Promise<number[]> {
-    const { model, device } = this.#parts;
-    const { decoder: program, decoderPairs: pairsOf, ownLayers, head, scores } = this.#programs;
-    const { maxTokens, prefix = [model.startToken], onToken, signal } = options;
-    const { layers, heads, width } = model.decoder;
-    const own = { pattern: causal(), heads, keyValueHeads: heads, queryWidth: width, valueWidth: width };
-    const cache = new KeyValueCache(device, Array(layers).fill(own));
-    const generated: number[] = [];
-    try {
-      let next = Int32Array.from(prefix);
-      while (generated.length < maxTokens) {
-        const rows = next.length;
-        const sequence = { start: 0, length: rows, givenLength: rows, masked: [], globals: [] };
-        const layout = { rows, sequences: [sequence], memory: text.layout };
-        const cross = packedAttention(device, layout, { pairsOf, scores, signal });
-        const attention: AttentionCallback = (node, inputs) => {
-          const layer = ownLayers.get(node.name);
-          if (layer === undefined) return cross(node, inputs);
-          const score = scores.get(node.name)?.(layout);
-          return cache.attend(layer, {
-            ...inputs,
-            scale: node.scale,
-            ...(score ? { score } : {}),
-            ...(signal ? { signal } : {}),
-          });
-        };
-        const feeds = { ...model.decoder.feeds({ layout, ids: next, first: cache.length }), ...text.memory };
-        cache.begin(rows);
-        const { last_hidden: last } = await program.runChunk(feeds, attention, { ...(signal ? { signal } : {}) });
-        cache.end();
-        const [logits] = await head.run(floats(last), layout, [[rows - 1]], signal);
-        const id = largest(logits?.data[0] ?? new Float32Array());
-        generated.push(id);
-        onToken?.(id);
-        if (id === model.endToken) break;
-        next = Int32Array.of(id);
-      }
-      return generated;
-    } finally {
-      cache.dispose();
-    }
-  }
-
-  #search(text: Pick<EncodedTexts, 'layout' | 'memory'>, beams: number, options: ContinueOptions): Promise<number[]> {
-    const { model, device } = this.#parts;
-    const { decoder: program, decoderPairs: pairsOf, head, scores } = this.#programs;
-    const { maxTokens, prefix = [model.startToken], lengthPenalty = 1, signal } = options;
-    const next = async (outputs: readonly (readonly number[])[]): Promise<Float32Array[]> => {
-      const length = prefix.length + (outputs[0]?.length ?? 0);
-      const sequences = outputs.map((_, i) => ({
-        start: i * length,
-        length,
-        givenLength: length,
-        masked: [],
-        globals: [],
-      }));
-      // Every output looks at the one text.
-      const memory = { ...text.layout, sequences: outputs.flatMap(() => text.layout.sequences) };
-      const layout = { rows: length * outputs.length, sequences, memory };
-      const ids = Int32Array.from(outputs.flatMap((own) => [...prefix, ...own]));
-      const { last_hidden: last } = await program.run(
-        { ...model.decoder.feeds({ layout, ids, first: 0 }), ...text.memory },
-        { attention: packedAttention(device, layout, { pairsOf, scores, signal }), ...(signal ? { signal } : {}) },
-      );
-      const [logits] = await head.run(
-        floats(last),
-        layout,
-        outputs.map(() => [length - 1]),
-        signal,
-      );
-      return (logits?.data ?? []).map(logProbabilities);
-    };
-    return beamSearch({ beams, maxTokens, lengthPenalty, endToken: model.endToken, next });
   }
 
   /** Runs `work` when everything asked for before is done. */
@@ -289,7 +226,7 @@ export function memoryNames(layers: number): string[] {
 }
 
 /** One text of a batch: its rows of the memory. */
-function textAt({ layout, memory }: EncodedTexts, i: number): Pick<EncodedTexts, 'layout' | 'memory'> {
+function textAt({ layout, memory }: EncodedTexts, i: number): TextMemory {
   const sequence = layout.sequences[i];
   if (sequence === undefined) throw new ArgumentError(`there is no text ${i}`);
   const { start, length } = sequence;
@@ -308,25 +245,6 @@ function rowsBySequence(hidden: HostTensor, { sequences }: Layout): Matrix[] {
     data.set(floats(hidden).subarray(start * width, (start + length) * width));
     return { data, shape: [givenLength, width] };
   });
-}
-
-function floats(tensor: HostTensor | undefined): Float32Array {
-  if (tensor?.type !== 'float32') throw new TypeError('a float32 tensor is expected');
-  return tensor.data;
-}
-
-/** Logits less the logarithm of their sum of exponentials, which is taken in float64. */
-function logProbabilities(logits: Float32Array): Float32Array {
-  const top = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
-  const total = logits.reduce((sum, logit) => sum + Math.exp(logit - top), 0);
-  return logits.map((logit) => logit - top - Math.log(total));
-}
-
-/** The place of the largest number; of equal ones the first. */
-function largest(numbers: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < numbers.length; i++) if ((numbers[i] ?? 0) > (numbers[best] ?? 0)) best = i;
-  return best;
 }
 
 function noAttention(): never {
