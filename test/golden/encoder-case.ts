@@ -1,5 +1,11 @@
 /** One case of golden/hf whose model is an encoder. */
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { expect } from 'vitest';
+import { openCheckpoint } from '../../src/checkpoint/node.ts';
+import { exportOnnx } from '../../src/graph/index.ts';
+import { findEncoder } from '../../src/model/encoder/architectures.ts';
+import { EncoderTensors } from '../../src/model/encoder/tensors.ts';
+import { openForExport } from '../../src/model/export-node.ts';
 import { type EncoderInput, type EncoderOutput, loadEncoder, type RandomBlockTables } from '../../src/model/index.ts';
 import { disagreement, type GoldenTensor, readTensors, type Tolerance } from './folders.ts';
 
@@ -89,5 +95,62 @@ export async function checkEncoderCase(
         expect([name, way, row, disagreement(counts(got), counts(numbers), tolerance)]).toEqual([name, way, row, '']);
       }
     }
+  }
+}
+
+/** Runs the case as an exported file in ONNX Runtime, a batch as it was given, and compares the outputs where they count. */
+export async function checkExportedCase(folder: string, { inputs, outputs, tolerance }: EncoderCase): Promise<void> {
+  const io = await readTensors(folder, 'io.safetensors');
+  const opened = await openForExport(folder);
+  const { model } = await exportOnnx(opened.graph);
+  await opened.close();
+  const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+  try {
+    const ids = io('input_ids');
+    const defaults = await defaultsOf(folder, rowsOf(ids) as Int32Array[]);
+    const feeds = session.inputNames.map((name): [string, Tensor] => {
+      const data = inputs.includes(name) ? io(name).data : (defaults[name] ?? Array.from(ids.data, () => 0));
+      return [name, new Tensor('int64', BigInt64Array.from(data, BigInt), [...ids.shape])];
+    });
+    const results = await session.run(Object.fromEntries(feeds));
+    for (const name of outputs) {
+      const want = io(name);
+      const got = results[name];
+      expect([name, got?.dims]).toEqual([name, want.shape]);
+      const valid = validOf(io, name);
+      const width = want.data.length / (valid?.length ?? 1);
+      const counts = (list: ArrayLike<number>) =>
+        Array.from(list).filter((_, i) => valid === undefined || valid[Math.floor(i / width)] === 1);
+      expect(counts(want.data).length).toBeGreaterThan(0);
+      const difference = disagreement(counts(got?.data as Float32Array), counts(want.data), tolerance);
+      expect([name, difference]).toEqual([name, '']);
+    }
+  } finally {
+    await session.release();
+  }
+}
+
+/** What the published forward pass makes of inputs that are left out; a file must be given all of them. */
+async function defaultsOf(folder: string, ids: readonly Int32Array[]): Promise<Record<string, number[]>> {
+  const { checkpoint, config = {} } = await openCheckpoint(folder);
+  const { architecture, task } = findEncoder(config, folder);
+  const tensors = new EncoderTensors({ checkpoint, source: folder, ...architecture });
+  const model = architecture.read(config, { source: folder, task, tensors, pattern: undefined, positions: 'given' });
+  await checkpoint.close();
+  const made = ids.map((own) => model.defaults?.(own, folder) ?? {});
+  const flat = (list: 'globals' | 'tokenTypes') =>
+    made.flatMap((each, i) => Array.from(each[list] ?? new Uint8Array(ids[i]?.length ?? 0)));
+  return {
+    attention_mask: ids.flatMap((own) => Array.from(own, () => 1)),
+    global_attention_mask: flat('globals'),
+    token_type_ids: flat('tokenTypes'),
+  };
+}
+
+function validOf(io: (name: string) => GoldenTensor, name: string): ArrayLike<number> | undefined {
+  try {
+    return io(`valid.${name}`).data;
+  } catch {
+    return undefined;
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { encoderClasses, type LanguageModel, loadLanguageModel, seq2seqClasses } from '../../src/model/index.ts';
 import type { Tokenizer } from '../../src/text/index.ts';
-import { checkEncoderCase, type EncoderCase } from './encoder-case.ts';
+import { checkEncoderCase, checkExportedCase, type EncoderCase } from './encoder-case.ts';
 import { casesOf, disagreement, GOLDEN, readJson, readTensors, type Tolerance } from './folders.ts';
 import { checkSeq2SeqCase } from './seq2seq-case.ts';
 
@@ -45,6 +45,8 @@ describe.skipIf(!existsSync(HF))('golden/hf', () => {
     const { model_class: architecture, tolerance } = golden;
     if (encoderClasses().includes(architecture)) {
       it(name, () => checkEncoderCase(join(HF, name), golden));
+      // Blocks that are drawn in training are no part of a file.
+      if (golden.mode === 'eval') it(`${name}, exported to ONNX`, () => checkExportedCase(join(HF, name), golden));
       continue;
     }
     if (seq2seqClasses().includes(architecture)) {

@@ -1,5 +1,6 @@
 import { Option } from 'commander';
 import { openForExport } from '../../model/export-node.ts';
+import { TASKS, type Task } from '../../model/index.ts';
 import { formatPattern, parsePattern } from '../../pattern/index.ts';
 import { addCommand, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -11,6 +12,8 @@ interface Options extends OnnxFileOptions {
   readonly model: string;
   readonly to: 'onnx';
   readonly pattern?: string;
+  readonly task?: Task;
+  readonly positions: 'given' | 'repeat';
 }
 
 export const registerExport: Register = (program, start) => {
@@ -18,12 +21,20 @@ export const registerExport: Register = (program, start) => {
     addCommand(program, 'export', {
       summary: 'write a sparse model as an ONNX file that stock runtimes run',
       description:
-        'Writes a Llama-family model under an attention pattern as an ONNX file: input_ids and attention_mask to logits, in float32 and ' +
-        'in standard operators, for texts of any length in memory that grows with the length alone. onnxruntime-node, ' +
-        'onnxruntime-web and others run it without Farfield.',
+        'Writes a Llama-family model or an encoder (BERT, RoBERTa, Longformer, BigBird, ModernBERT) under an attention pattern as an ' +
+        'ONNX file: input_ids and attention_mask to logits or hidden states, in float32 and in standard operators, for texts of any ' +
+        'length in memory that grows with the length alone. onnxruntime-node, onnxruntime-web and others run it without Farfield.',
       examples: [
         {
-          does: 'with a window and four sinks',
+          does: 'a Longformer with its own windows: input_ids, attention_mask, global_attention_mask to last_hidden_state',
+          command: 'farfield export --model longformer-base-4096 --task base --out longformer.onnx',
+        },
+        {
+          does: 'a sentence encoder for long texts',
+          command: 'farfield export --model all-MiniLM-L6-v2 --pattern window:128 --positions repeat --out minilm.onnx',
+        },
+        {
+          does: 'a decoder with a window and four sinks',
           command: 'farfield export --model smollm2-135m --to onnx --pattern "sinks:4+window:1024" --out smollm2.onnx',
         },
       ],
@@ -35,7 +46,20 @@ export const registerExport: Register = (program, start) => {
       .addOption(new Option('--to <form>', 'what to write').choices(['onnx']).default('onnx'))
       .option(
         '--pattern <pattern>',
-        'which earlier tokens each token sees, for example "sinks:4+window:1024"; default: all',
+        'what each token sees, for example "sinks:4+window:1024"; a decoder sees earlier tokens only; default: all, or what the model has',
+      )
+      .addOption(
+        new Option('--task <name>', "an encoder's head; default: what config.json says").choices([
+          ...new Set(Object.values(TASKS)),
+        ]),
+      )
+      .addOption(
+        new Option(
+          '--positions <kind>',
+          'of an encoder, beyond the last position that it has learned: given: the file fails; repeat: begin again',
+        )
+          .choices(['given', 'repeat'])
+          .default('given'),
       ),
   ).action(start(exportModel, ['model', 'out']));
 };
@@ -45,16 +69,23 @@ async function exportModel(options: Options, context: CommandContext): Promise<v
   using download = hubProgress(context);
   const opened = await openForExport(options.model, {
     ...(pattern === undefined ? {} : { pattern }),
+    ...(options.task === undefined ? {} : { task: options.task }),
+    positions: options.positions,
     hub: download.hub,
     signal: context.signal,
   });
   try {
-    const { graph, weightBytes } = opened;
+    const { graph, kind, weightBytes } = opened;
     const files = await writeOnnxFiles(graph, weightBytes, options, context);
-    const form = pattern === undefined ? 'all earlier tokens' : formatPattern(pattern);
+    const own = kind === 'decoder' ? 'all earlier tokens' : "the model's own attention";
+    const form = pattern === undefined ? own : formatPattern(pattern);
+    const [inputs, outputs] = [graph.inputs, graph.outputs].map((values) => values.map(({ name }) => name)) as [
+      string[],
+      string[],
+    ];
     context.result(
-      { files, weightBytes, ...(pattern === undefined ? {} : { pattern }) },
-      `wrote ${files.join(' and ')}: ${form}, weights ${formatBytes(weightBytes)}`,
+      { files, weightBytes, inputs, outputs, ...(pattern === undefined ? {} : { pattern }) },
+      `wrote ${files.join(' and ')}: ${form}, weights ${formatBytes(weightBytes)}\n${inputs.join(', ')} -> ${outputs.join(', ')}`,
     );
   } finally {
     await opened.close();

@@ -110,7 +110,8 @@ export function all(emitter: Emitter, parts: readonly Allowed[]): Allowed {
   }, true);
 }
 
-function any(emitter: Emitter, parts: readonly Allowed[]): Allowed {
+/** Either, with the answers that are known left out. */
+export function any(emitter: Emitter, parts: readonly Allowed[]): Allowed {
   return parts.reduce<Allowed>((a, b) => {
     if (typeof a === 'boolean') return a ? a : b;
     if (typeof b === 'boolean') return b ? b : a;

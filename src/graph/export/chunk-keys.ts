@@ -1,5 +1,6 @@
 /** The keys and values that the queries of one chunk look at, gathered from the pieces of a pattern's cover. */
 import { PatternError } from '../../errors.ts';
+import type { GlobalTokens } from '../import/batch-attention.ts';
 import { type Allowed, all, isAmong } from './allowed-pairs.ts';
 import type { Emitter } from './emitter.ts';
 import type { BlockTable, KeyCover } from './key-cover.ts';
@@ -14,8 +15,12 @@ export interface Keys {
   readonly positions: string;
   /** bool [K]: not there twice, and not beyond the text. */
   readonly isOnce: Allowed;
-  /** bool [B, K] */
+  /** bool [B, K] or [1, K] */
   readonly mask: string | undefined;
+  /** bool [K]: global tokens, whatever the pattern says of them. */
+  readonly isGlobal?: Allowed;
+  /** float32 [K], added to the scores. */
+  readonly bias?: string | undefined;
   readonly tableRow: (table: BlockTable) => string;
 }
 
@@ -28,6 +33,7 @@ export interface KeySource {
   readonly v: string;
   /** bool [B, M] */
   readonly keyMask: string | undefined;
+  readonly globals: GlobalTokens | undefined;
   /** M, as a vector of one int64. */
   readonly keys: string;
   /** Queries of a chunk. */
@@ -36,7 +42,9 @@ export interface KeySource {
 
 /** The keys that the queries of one chunk look at; `start` is the position of its first query. */
 export function chunkKeys(body: Emitter, source: KeySource, start: string): Keys {
-  const { k, v, keyMask, keys, chunk } = source;
+  const { k, v, globals, keys, chunk } = source;
+  // Global tokens are gathered by themselves, so elsewhere they are as if masked.
+  const keyMask = globals === undefined ? source.keyMask : maskOf(body, source.keyMask, globals.mask, false);
   const { reach, columns, table } = source.cover;
   const zero = body.int64(0);
   const parts: { k: string; v: string; positions: string; isOnce: Allowed; mask: string | undefined }[] = [];
@@ -125,7 +133,35 @@ export function chunkKeys(body: Emitter, source: KeySource, start: string): Keys
     // A pattern of global queries alone: others see nothing, which one key that is not allowed says too.
     gathered(zero, false);
   }
-  return joinedKeys(body, parts, tableRow);
+  const joined = joinedKeys(body, parts, tableRow);
+  return globals === undefined ? joined : withGlobals(body, joined, source, globals);
+}
+
+/** bool [B, M]: keys that are not masked and global, or not masked and not global. */
+function maskOf(body: Emitter, keyMask: string | undefined, isGlobal: string, wanted: boolean): string {
+  const own = wanted ? isGlobal : body.op('Not', [isGlobal], 'bool');
+  return keyMask === undefined ? own : body.op('And', [own, keyMask], 'bool');
+}
+
+/** The keys, and the global ones after them. */
+function withGlobals(body: Emitter, near: Keys, { k, v, keyMask }: KeySource, globals: GlobalTokens): Keys {
+  const { places, mask, bias } = globals;
+  const own = body.gather(maskOf(body, keyMask, mask, true), places, 1, 'bool');
+  const isPlace = filled(body, places, true);
+  const none = body.op('Mul', [body.cast(near.positions, 'float32'), body.float(0)]);
+  return {
+    k: body.concat([near.k, body.gather(k, places, 2)], 2),
+    v: body.concat([near.v, body.gather(v, places, 2)], 2),
+    positions: body.concat([near.positions, places], 0, 'int64'),
+    isOnce:
+      near.isOnce === true
+        ? true
+        : body.concat([near.isOnce === false ? filled(body, near.positions, false) : near.isOnce, isPlace], 0, 'bool'),
+    mask: near.mask === undefined ? undefined : body.concat([near.mask, own], 1, 'bool'),
+    isGlobal: body.concat([filled(body, near.positions, false), isPlace], 0, 'bool'),
+    bias: bias && body.concat([none, bias], 0),
+    tableRow: near.tableRow,
+  };
 }
 
 /** The key blocks int64 [T] of the queries' block in a table, -1 where there are fewer. */

@@ -8,9 +8,9 @@ import { PatternError } from '../../errors.ts';
 import { distinctHeads } from '../../pattern/heads.ts';
 import { checkPattern, type Pattern } from '../../pattern/index.ts';
 import type { GraphEdit } from '../graph-edit.ts';
-import type { BatchAttentionNode } from '../import/batch-attention.ts';
+import type { BatchAttentionNode, GlobalTokens } from '../import/batch-attention.ts';
 import type { Node } from '../ir.ts';
-import { type Allowed, all, allowedPairs } from './allowed-pairs.ts';
+import { type Allowed, all, allowedPairs, any } from './allowed-pairs.ts';
 import { chunkKeys, type KeySource, type Keys } from './chunk-keys.ts';
 import { Emitter } from './emitter.ts';
 import { type KeyCover, keyCover } from './key-cover.ts';
@@ -101,7 +101,11 @@ function lowerHeads(
   const cover = keyCover(pattern, options.maximumLength);
   const plan = new HeadsPlan(emitter, node, inputs, pattern, cover, options);
   const banded = plan.chunks();
-  if (cover.rows.length === 0) emitter.op('Identity', [banded], 'float32', {}, output);
+  const { globals } = node;
+  if (globals !== undefined && cover.rows.length > 0)
+    throw new PatternError(`SparseAttention ${node.name}: it has global tokens; its pattern must not name queries too`);
+  if (globals?.seeAll) plan.withGlobalRows(banded, globals, output);
+  else if (cover.rows.length === 0) emitter.op('Identity', [banded], 'float32', {}, output);
   else plan.withRows(banded, output);
   return emitter.nodes;
 }
@@ -160,7 +164,8 @@ class HeadsPlan {
       const start = body.op('Add', [first, this.#offset], 'int64');
       const keys = chunkKeys(body, this.#source(), start);
       const positions = body.op('Add', [rows, this.#offset], 'int64');
-      return this.#attend(body, body.gather(this.#inputs.q, rows, 2), positions, keys, undefined);
+      const queries = body.gather(this.#inputs.q, rows, 2);
+      return this.#attend(body, queries, positions, keys, this.#pattern, { count: this.#chunk });
     });
     // [chunks, B, H, C, E] to [B, H, chunks * C, E], without the rows after the last query.
     const merged = emitter.op('Reshape', [emitter.transpose(stacked, [1, 2, 0, 3, 4]), this.#mergedShape(stacked)]);
@@ -179,17 +184,10 @@ class HeadsPlan {
     );
     // Places outside of the text compute the first row again, and are put nowhere.
     const safe = emitter.op('Where', [isQuery, own, emitter.int64(0)], 'int64');
-    const every: Keys = {
-      k: this.#inputs.k,
-      v: this.#inputs.v,
-      positions: emitter.range(emitter.int64(0), this.#keys),
-      isOnce: true,
-      mask: this.#node.inputs.keyMask,
-      tableRow: () => {
-        throw new PatternError('global queries have no row in a table of blocks');
-      },
-    };
-    const rows = this.#attend(emitter, emitter.gather(this.#inputs.q, safe, 2), places, every, this.#cover.rows);
+    const every = this.#everyKey();
+    const rows = this.#attend(emitter, emitter.gather(this.#inputs.q, safe, 2), places, every, this.#pattern, {
+      rows: this.#cover.rows,
+    });
     const everything = emitter.concat([banded, rows], 2);
     const numbers = emitter.op(
       'Add',
@@ -208,13 +206,51 @@ class HeadsPlan {
     emitter.op('Gather', [everything, order], 'float32', { axis: { type: 'int', value: 2 } }, output);
   }
 
+  /** Puts the rows of global tokens, which see every key, in their places. */
+  withGlobalRows(banded: string, { places }: GlobalTokens, output: string): void {
+    const emitter = this.#emitter;
+    const queries = emitter.gather(this.#inputs.q, places, 2);
+    const rows = this.#attend(emitter, queries, places, this.#everyKey(), { kind: 'dense' }, {});
+    const from = this.#queries;
+    const to = emitter.op('Add', [from, emitter.side(places, 0)], 'int64');
+    const order = emitter.op(
+      'ScatterElements',
+      [emitter.range(emitter.int64(0), from), places, emitter.range(from, to)],
+      'int64',
+      { axis: { type: 'int', value: 0 } },
+    );
+    const axis = { axis: { type: 'int', value: 2 } } as const;
+    emitter.op('Gather', [emitter.concat([banded, rows], 2), order], 'float32', axis, output);
+  }
+
+  #everyKey(): Keys {
+    return {
+      k: this.#inputs.k,
+      v: this.#inputs.v,
+      positions: this.#emitter.range(this.#emitter.int64(0), this.#keys),
+      isOnce: true,
+      mask: this.#node.inputs.keyMask,
+      tableRow: () => {
+        throw new PatternError('global queries have no row in a table of blocks');
+      },
+    };
+  }
+
   #source(): KeySource {
     const { k, v } = this.#inputs;
-    return { cover: this.#cover, k, v, keyMask: this.#node.inputs.keyMask, keys: this.#keys, chunk: this.#chunk };
+    const { inputs, globals } = this.#node;
+    return { cover: this.#cover, k, v, keyMask: inputs.keyMask, globals, keys: this.#keys, chunk: this.#chunk };
   }
 
   /** Softmax attention of some queries [B, H, C, D] at positions int64 [C] over the keys: [B, H, C, E]. */
-  #attend(body: Emitter, queries: string, positions: string, keys: Keys, rows: readonly number[] | undefined): string {
+  #attend(
+    body: Emitter,
+    queries: string,
+    positions: string,
+    keys: Keys,
+    pattern: Pattern,
+    { rows, count = rows?.length }: { readonly rows?: readonly number[]; readonly count?: number },
+  ): string {
     const { repeats, sinkLogits } = this.#inputs;
     const { scale, softcap } = this.#node;
     const isGrouped = repeats !== 1;
@@ -230,7 +266,8 @@ class HeadsPlan {
       const bounded = body.op('Tanh', [body.op('Div', [scores, body.float(softcap)])]);
       scores = body.op('Mul', [bounded, body.float(softcap)]);
     }
-    const allowed = this.#allowed(body, positions, keys, rows, isGrouped);
+    if (keys.bias !== undefined) scores = body.op('Add', [scores, keys.bias]);
+    const allowed = this.#allowed(body, positions, keys, pattern, rows, isGrouped);
     if (allowed === false) scores = body.op('Add', [body.op('Mul', [scores, body.float(0)]), body.float(FORBIDDEN)]);
     else if (allowed !== true) {
       scores = body.op('Add', [scores, body.op('Where', [allowed, body.float(0), body.float(FORBIDDEN)])]);
@@ -245,7 +282,9 @@ class HeadsPlan {
       });
       attended = body.op('Mul', [attended, body.op('Min', [counts, body.float(1)])]);
     }
-    return isGrouped ? body.op('Reshape', [attended, this.#ungroupedShape(rows?.length ?? this.#chunk)]) : attended;
+    if (!isGrouped) return attended;
+    const size = count === undefined ? body.side(positions, 0) : body.int64(count);
+    return body.op('Reshape', [attended, this.#ungroupedShape(body, size)]);
   }
 
   /** Which pairs attend, bool that broadcasts to the scores. */
@@ -253,6 +292,7 @@ class HeadsPlan {
     body: Emitter,
     positions: string,
     keys: Keys,
+    pattern: Pattern,
     rows: readonly number[] | undefined,
     isGrouped: boolean,
   ): Allowed {
@@ -263,7 +303,7 @@ class HeadsPlan {
       tableRow: keys.tableRow,
       ...(rows === undefined ? {} : { rows }),
     };
-    const allowed = all(body, [allowedPairs(body, this.#pattern, pairs), keys.isOnce]);
+    const allowed = all(body, [any(body, [allowedPairs(body, pattern, pairs), keys.isGlobal ?? false]), keys.isOnce]);
     if (keys.mask === undefined) return allowed;
     // [B, K] beside [B, H, C, K] or [B, G, H/G, C, K].
     const mask = body.op('Unsqueeze', [keys.mask, body.int64(...(isGrouped ? [1, 2, 3] : [1, 2]))], 'bool');
@@ -302,16 +342,13 @@ class HeadsPlan {
     });
   }
 
-  /** [0, H, C, E]. */
-  #ungroupedShape(rows: number): string {
+  /** [0, H, C, E], C of which is `size`. */
+  #ungroupedShape(body: Emitter, size: string): string {
     const emitter = this.#emitter;
-    return emitter.edit.once(`ungrouped shape of ${this.#inputs.q} in ${rows}`, () =>
-      emitter.concat(
-        [emitter.int64(0), emitter.side(this.#inputs.q, 1), emitter.int64(rows), emitter.side(this.#inputs.v, 3)],
-        0,
-        'int64',
-      ),
-    );
+    const { q, v } = this.#inputs;
+    const heads = emitter.edit.once(`heads of ${q}`, () => emitter.side(q, 1));
+    const width = emitter.edit.once(`width of ${v}`, () => emitter.side(v, 3));
+    return body.concat([body.int64(0), heads, size, width], 0, 'int64');
   }
 
   /** [B, H, chunks * C, E]. */

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../../errors.ts';
 import { GraphEdit } from '../graph-edit.ts';
-import { batchAttentionNode, isBatchAttention } from '../import/batch-attention.ts';
+import { batchAttentionNode, type GlobalTokens, isBatchAttention } from '../import/batch-attention.ts';
 import type { Graph, Node } from '../ir.ts';
 import { isSparseAttention, readSparseAttention } from '../sparse-attention.ts';
 import { Emitter } from './emitter.ts';
@@ -11,6 +11,8 @@ export interface BatchOfRows {
   readonly shape: string;
   /** Value bool [B, N]: which keys are real. */
   readonly keyMask?: string;
+  /** By the name of an attention node: its tokens that every query sees. */
+  readonly globals?: ReadonlyMap<string, GlobalTokens>;
 }
 
 /**
@@ -34,6 +36,7 @@ function batched(edit: GraphEdit, graph: Graph, node: Node, index: number, batch
   }
   if (lse !== undefined)
     throw new ArgumentError(`SparseAttention ${name}: its log-sum-exp (${lse}) cannot be exported`);
+  const globals = batch?.globals?.get(name);
   const nodes: Node[] = [];
   const emitter = new Emitter(edit, nodes);
   const sides = batch?.shape ?? emitter.int64(1, -1);
@@ -57,6 +60,7 @@ function batched(edit: GraphEdit, graph: Graph, node: Node, index: number, batch
         ...(inputs.sinkLogits === undefined ? {} : { sinkLogits: inputs.sinkLogits }),
         ...(batch?.keyMask === undefined ? {} : { keyMask: batch.keyMask }),
       },
+      ...(globals === undefined ? {} : { globals }),
       output: attended,
     }),
   );

@@ -24,8 +24,22 @@ export interface BatchAttentionNode {
     readonly sinkLogits?: string;
     readonly keyMask?: string;
   };
+  /** Tokens that are known when the graph runs only, beside the pattern. Exported graphs have them. */
+  readonly globals?: GlobalTokens;
   /** Value name, [B, H, N, E]. */
   readonly output: string;
+}
+
+/** Value names of what is said of tokens that every query sees. */
+export interface GlobalTokens {
+  /** int64 [P], P at least 1, ascending: every place that is global in an entry of the batch. */
+  readonly places: string;
+  /** bool [B, M] or [1, M]: which of the places are global, in each entry. */
+  readonly mask: string;
+  /** float32 [P], added to the scores of these keys, but for the queries at these places. */
+  readonly bias?: string;
+  /** Whether the queries at these places see every key too; then `mask` is [1, M]. */
+  readonly seeAll?: boolean;
 }
 
 /** The attribute that tells such a node from one with rows. */
@@ -34,13 +48,15 @@ const LAYOUT = 'layout';
 /** Makes the node. Inputs are names of values. */
 export function batchAttentionNode(node: Omit<BatchAttentionNode, 'index'>): Node {
   const { q, k, v, sinkLogits = '', keyMask = '' } = node.inputs;
-  const inputs = [q, k, v, '', sinkLogits, keyMask];
+  const { mask = '', places = '', bias = '', seeAll = false } = node.globals ?? {};
+  const inputs = [q, k, v, '', sinkLogits, keyMask, mask, places, bias];
   while (inputs.at(-1) === '') inputs.pop();
   const attributes: Record<string, Attribute> = {
     [LAYOUT]: { type: 'string', value: 'BHND' },
     pattern: { type: 'string', value: JSON.stringify(node.pattern) },
     scale: { type: 'float', value: node.scale },
     ...(node.softcap === undefined ? {} : { softcap: { type: 'float', value: node.softcap } }),
+    ...(seeAll ? { globals_see_all: { type: 'int', value: 1 } } : {}),
     ...(node.equalPasts ? { equal_pasts: { type: 'int', value: 1 } } : {}),
   };
   return {
@@ -65,7 +81,8 @@ export function readBatchAttention(_: Graph, node: Node, index: number): BatchAt
   if (!isBatchAttention(node)) fail('it has rows and no batch axis; run it with compileProgram()');
   const [q = fail('q is absent'), k = fail('k is absent'), v = fail('v is absent'), , sinkLogits, keyMask] =
     node.inputs;
-  const { pattern, scale, softcap, equal_pasts: equalPasts } = node.attributes;
+  const [mask, places, bias] = node.inputs.slice(6);
+  const { pattern, scale, softcap, equal_pasts: equalPasts, globals_see_all: seeAll } = node.attributes;
   return {
     name: node.name,
     index,
@@ -74,6 +91,9 @@ export function readBatchAttention(_: Graph, node: Node, index: number): BatchAt
     ...(softcap?.type === 'float' ? { softcap: softcap.value } : {}),
     ...(equalPasts === undefined ? {} : { equalPasts: true }),
     inputs: { q, k, v, ...(sinkLogits ? { sinkLogits } : {}), ...(keyMask ? { keyMask } : {}) },
+    ...(mask && places
+      ? { globals: { mask, places, ...(bias ? { bias } : {}), ...(seeAll === undefined ? {} : { seeAll: true }) } }
+      : {}),
     output: node.outputs[0] ?? fail('it has no output'),
   };
 }

@@ -12,6 +12,11 @@ import type { BatchAttentionCallback } from './batch-program.ts';
 export function kernelAttention(device?: WasmDevice): BatchAttentionCallback {
   const masks = new Map<string, BlockMask>();
   return async (node, inputs, { signal }) => {
+    if (node.globals !== undefined) {
+      throw new ArgumentError(
+        `attention ${node.name}: tokens that are global when the graph runs can only be exported`,
+      );
+    }
     const [q, k, v] = (['q', 'k', 'v'] as const).map((name) => tensorOf(inputs[name], `${node.name}: ${name}`)) as [
       Tensor,
       Tensor,

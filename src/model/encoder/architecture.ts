@@ -5,6 +5,7 @@ import type { HostTensor, Value } from '../../graph/index.ts';
 import type { Pattern } from '../../pattern/index.ts';
 import type { EncoderBuilder } from './builder.ts';
 import type { Layout } from './layout.ts';
+import type { GlobalTokenValues, OnnxTokens } from './onnx/tokens.ts';
 import type { EncoderTensors } from './tensors.ts';
 
 /** What a model class of Hugging Face adds to the encoder, by the end of its name: BertForMaskedLM. */
@@ -74,6 +75,18 @@ export interface EncoderModel {
   readonly defaults?: (ids: Int32Array, name: string) => SequenceDefaults;
   /** Changes a sequence's outputs of the head at the end, by name: [L] or [L, width]. */
   readonly finish?: (outputs: Readonly<Record<string, Float32Array>>, ids: Int32Array) => void;
+  /** Absent where the model cannot be exported. */
+  readonly onnx?: EncoderOnnx;
+}
+
+/** What an exported graph computes of its tokens, where a batch decides it elsewhere. */
+export interface EncoderOnnx {
+  /** The row inputs of layers(), by name. */
+  readonly inputs: (tokens: OnnxTokens) => Readonly<Record<string, Value>>;
+  /** What attention nodes have in the place of their pattern, and tokens that every query sees. */
+  readonly attention?: (tokens: OnnxTokens) => { readonly pattern?: Pattern; readonly globals?: GlobalTokenValues };
+  /** Changes an output [batch, sequence] of the head, by its name. */
+  readonly finish?: (tokens: OnnxTokens, output: Value) => Value;
 }
 
 export interface ReadContext {

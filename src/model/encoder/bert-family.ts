@@ -9,7 +9,7 @@
  */
 import * as v from 'valibot';
 import { ArgumentError } from '../../errors.ts';
-import { add, type HostTensor, ROWS, split, tanh, type Value } from '../../graph/index.ts';
+import { add, cast, type HostTensor, ROWS, split, tanh, type Value } from '../../graph/index.ts';
 import {
   checkHeads,
   count,
@@ -24,6 +24,7 @@ import {
   text,
 } from './architecture.ts';
 import { checkActivation, type EncoderBuilder, widthOf } from './builder.ts';
+import type { OnnxTokens } from './onnx/tokens.ts';
 import type { EncoderTensors } from './tensors.ts';
 
 const schema = v.looseObject({
@@ -81,7 +82,7 @@ export function readBertConfig(json: unknown, source: string): BertConfig {
 /** `input_ids`, `position_ids` and `token_type_ids` [rows] to the normalized sum of their embeddings [rows, hidden]. */
 export function bertEmbeddings(b: EncoderBuilder, config: BertConfig): Value {
   const { vocabularySize, hiddenSize, positions, tokenKinds, normEpsilon: epsilon } = config;
-  const ids = (name: string) => b.graph.input(name, 'int64', [ROWS]);
+  const ids = (name: string) => b.input(name, 'int64', [ROWS]);
   const words = b.embedding(ids('input_ids'), 'embeddings.word_embeddings', vocabularySize, hiddenSize);
   const places = b.embedding(ids('position_ids'), 'embeddings.position_embeddings', positions, hiddenSize);
   const kinds = b.embedding(ids('token_type_ids'), 'embeddings.token_type_embeddings', tokenKinds, hiddenSize);
@@ -220,4 +221,32 @@ export function bertFeeds(batch: PackedBatch, rule: PositionRule): Record<string
     }
   }
   return { input_ids: int64(ids), position_ids: int64(places), token_type_ids: int64(tokenTypes) };
+}
+
+/** The inputs of bertEmbeddings() in an exported graph, by the same rule. Places beyond the table fail when the file runs. */
+export function bertOnnxInputs(
+  tokens: OnnxTokens,
+  rule: PositionRule,
+  { tokenKinds }: BertConfig,
+): Record<string, Value> {
+  return {
+    input_ids: tokens.ids,
+    position_ids: onnxPositions(tokens, rule),
+    token_type_ids: tokenKinds > 1 ? tokens.tokenTypes : tokens.zeros,
+  };
+}
+
+function onnxPositions(tokens: OnnxTokens, { first, size, skipped, beyond }: PositionRule): Value {
+  const op = (operator: string, ...inputs: Value[]) => tokens.op(operator, inputs, 'int64', [ROWS]);
+  const placed = (next: Value): Value => {
+    const within = beyond === 'repeat' ? op('Mod', next, tokens.integer(size - first)) : next;
+    return first === 0 ? within : op('Add', within, tokens.integer(first));
+  };
+  if (skipped === undefined) return placed(tokens.places);
+  const isSkipped = tokens.op('Equal', [tokens.ids, tokens.integer(skipped)], 'bool', [ROWS]);
+  const counted = cast(tokens.graph, tokens.op('Not', [isSkipped], 'bool', [ROWS]), 'int64');
+  const bySequence = tokens.op('Reshape', [counted, tokens.shape], 'int64', ['batch', 'sequence']);
+  const sums = tokens.op('CumSum', [bySequence, tokens.integer(1)], 'int64', ['batch', 'sequence']);
+  const next = op('Sub', tokens.reshape(sums, [-1], [ROWS]), tokens.integer(1));
+  return tokens.op('Where', [isSkipped, tokens.integer(first - 1), placed(next)], 'int64', [ROWS]);
 }

@@ -6,6 +6,7 @@ import {
   bertEmbeddings,
   bertFeeds,
   bertLayer,
+  bertOnnxInputs,
   labels,
   maskedLmHead,
   maxTokens,
@@ -64,6 +65,7 @@ export function denseBert(
     },
     heads,
     feeds: (batch) => bertFeeds(batch, rule),
+    onnx: { inputs: (tokens) => bertOnnxInputs(tokens, rule, config) },
   };
 }
 

@@ -18,6 +18,7 @@ import {
   bertFeedForward,
   bertFeeds,
   bertLayer,
+  bertOnnxInputs,
   firstTokenClassifier,
   maskedLmHead,
   maxTokens,
@@ -27,6 +28,7 @@ import {
   startAndEnd,
   tokenClassifier,
 } from './bert-family.ts';
+import { onnxAnswers, onnxBlocks } from './bigbird-onnx.ts';
 import {
   forEachSequence,
   type Layout,
@@ -49,7 +51,7 @@ const schema = v.looseObject({
 });
 
 /** Subtracted from the logits of the question, so that no answer begins or ends there. */
-const NO_ANSWER = 1e6;
+export const NO_ANSWER = 1e6;
 
 /** Where a sequence has block-sparse attention, and how. */
 export interface BigBirdBlocks {
@@ -106,6 +108,11 @@ export const bigBird: EncoderArchitecture = {
       },
       heads: task[context.task] ?? {},
       feeds: (batch) => bertFeeds(batch, rule),
+      onnx: {
+        inputs: (tokens) => bertOnnxInputs(tokens, rule, config),
+        ...(own.attention_type === 'original_full' ? {} : { attention: (tokens) => onnxBlocks(tokens, settings) }),
+        ...(asks ? { finish: (tokens, output) => onnxAnswers(tokens, output, own.sep_token_id) } : {}),
+      },
       ...(asks
         ? {
             defaults: (ids, name) => ({

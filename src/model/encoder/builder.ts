@@ -2,6 +2,9 @@
 import type { ScoreModifier, ScoreParameter } from '../../attention/index.ts';
 import { ModelError } from '../../errors.ts';
 import {
+  add,
+  type Dimension,
+  type ElementType,
   GraphBuilder,
   gather,
   gelu,
@@ -16,6 +19,7 @@ import {
   tanh,
   type Value,
 } from '../../graph/index.ts';
+import { dense } from '../../pattern/index.ts';
 import type { Layout, PairsOf } from './layout.ts';
 import type { EncoderTensors } from './tensors.ts';
 
@@ -29,6 +33,17 @@ export interface Scores {
 export interface AttentionOptions extends SparseAttentionOptions {
   readonly name: string;
   readonly scores?: Scores | undefined;
+}
+
+export interface GlobalAttentionOptions {
+  /** What the other rows see [rows, hidden]. */
+  readonly local: Value;
+  /** [rows, hidden] */
+  readonly x: Value;
+  readonly heads: number;
+  readonly name: string;
+  /** What the global rows of a batch see. */
+  readonly pairs: PairsOf;
 }
 
 export interface LinearOptions {
@@ -74,6 +89,11 @@ export class EncoderBuilder {
   constructor(name: string, tensors: EncoderTensors) {
     this.graph = new GraphBuilder(name);
     this.tensors = tensors;
+  }
+
+  /** What feeds() gives: an input of the graph. */
+  input(name: string, type: ElementType, shape: readonly Dimension[]): Value {
+    return this.graph.input(name, type, shape);
   }
 
   /** A stored tensor, once per graph: a tied matrix is one initializer. `change` is applied to every number when it is loaded. */
@@ -127,7 +147,22 @@ export class EncoderBuilder {
     return value;
   }
 
-  /** The same, with the log-sum-exp of each row and head. */
+  /**
+   * Tokens with global attention and projections of their own, `${name}.query_global` and so on, over all rows: `local` [rows, hidden],
+   * which is zero in their rows, with their attention there.
+   */
+  globalAttention(options: GlobalAttentionOptions): Value {
+    const { local, x, heads, name, pairs } = options;
+    const [q, k, v] = ['query', 'key', 'value'].map((part) => this.linear(x, `${name}.${part}_global`, widthOf(x))) as [
+      Value,
+      Value,
+      Value,
+    ];
+    const all = this.attention({ q, k, v, heads, pattern: dense(), name: `${name}.global` }, pairs);
+    return add(this.graph, local, all);
+  }
+
+  /** attention(), with the log-sum-exp of each row and head. */
   attentionWithLse({ scores, ...options }: AttentionOptions, pairs: PairsOf): { output: Value; lse: Value } {
     const values = sparseAttentionWithLse(this.graph, options);
     this.#register(values.output, scores, pairs);

@@ -11,14 +11,15 @@
  */
 import * as v from 'valibot';
 import { ArgumentError, ModelError } from '../../errors.ts';
-import { add } from '../../graph/index.ts';
-import { complement, dense, globalTokens, intersect, type Pattern, union, window } from '../../pattern/index.ts';
+import type { Value } from '../../graph/index.ts';
+import { complement, globalTokens, intersect, type Pattern, union, window } from '../../pattern/index.ts';
 import { count, type EncoderArchitecture, type Head, index, parseConfig, type Task } from './architecture.ts';
 import {
   type BertConfig,
   bertEmbeddings,
   bertFeeds,
   bertLayer,
+  bertOnnxInputs,
   firstTokenClassifier,
   maskedLmHead,
   maxTokens,
@@ -72,6 +73,10 @@ export const longformer: EncoderArchitecture = {
       },
       heads: heads[context.task] ?? {},
       feeds: (batch) => bertFeeds(batch, rule),
+      onnx: {
+        inputs: (tokens) => bertOnnxInputs(tokens, rule, config),
+        attention: (tokens) => ({ globals: tokens.globals }),
+      },
       defaults: (ids, name) => {
         if (context.task === 'sequenceClassification')
           return { globals: Uint8Array.from(ids, (_, i) => (i === 0 ? 1 : 0)) };
@@ -96,19 +101,15 @@ export function windowSides(windows: number | number[], layers: number, source: 
 export function longformerAttention(
   b: EncoderBuilder,
   { heads }: Pick<BertConfig, 'heads'>,
-  x: Parameters<typeof add>[1],
+  x: Value,
   name: string,
   side: number,
-) {
+): Value {
   const near = window(side);
   const local = b.attention({ ...projections(b, x, name), heads, pattern: near, name }, (layout) =>
     weigh(localPairs(near, layout)),
   );
-  const all = b.attention(
-    { ...projections(b, x, name, '_global'), heads, pattern: dense(), name: `${name}.global` },
-    (layout) => weigh(globalPairs(layout)),
-  );
-  return add(b.graph, local, all);
+  return b.globalAttention({ local, x, heads, name, pairs: (layout) => weigh(globalPairs(layout)) });
 }
 
 /** What rows without global attention see: their window, and the global tokens of their sequence. */

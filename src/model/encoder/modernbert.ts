@@ -10,7 +10,7 @@
  */
 import * as v from 'valibot';
 import { ModelError } from '../../errors.ts';
-import { add, type HostTensor, mul, ROWS, rotary, rotaryRows, split, type Value } from '../../graph/index.ts';
+import { add, cast, type HostTensor, mul, ROWS, rotary, rotaryRows, split, type Value } from '../../graph/index.ts';
 import { causal, dense, intersect, type Pattern, window } from '../../pattern/index.ts';
 import {
   checkHeads,
@@ -30,6 +30,7 @@ import {
 import { labels, startAndEnd } from './bert-family.ts';
 import { checkActivation, type EncoderBuilder } from './builder.ts';
 import { withinSequences } from './layout.ts';
+import type { OnnxTokens } from './onnx/tokens.ts';
 
 type Kind = 'full_attention' | 'sliding_attention';
 
@@ -142,10 +143,10 @@ function modelOf(
     tokenKinds: 1,
     hasGlobals: false,
     layers(b) {
-      const ids = b.graph.input('input_ids', 'int64', [ROWS]);
+      const ids = b.input('input_ids', 'int64', [ROWS]);
       const angles = Object.fromEntries(
         used.map((kind) => {
-          const input = (name: string) => b.graph.input(`${name}_${kind}`, 'float32', [ROWS, half]);
+          const input = (name: string) => b.input(`${name}_${kind}`, 'float32', [ROWS, half]);
           return [kind, { cos: input('cos'), sin: input('sin') }];
         }),
       );
@@ -177,6 +178,12 @@ function modelOf(
       return b.norm(x, 'final_norm', norm);
     },
     heads,
+    onnx: {
+      inputs: (tokens) => ({
+        input_ids: tokens.ids,
+        ...Object.assign({}, ...used.map((kind) => onnxAngles(tokens, kind, frequencies(config, kind, half)))),
+      }),
+    },
     feeds: (batch) => ({
       input_ids: int64(batch.ids),
       ...Object.assign({}, ...used.map((kind) => angleFeeds(batch, kind, frequencies(config, kind, half)))),
@@ -228,6 +235,17 @@ function angleFeeds({ layout }: PackedBatch, kind: Kind, frequencies: Float64Arr
     [`cos_${kind}`]: { type: 'float32', data: cos, shape },
     [`sin_${kind}`]: { type: 'float32', data: sin, shape },
   };
+}
+
+/** The same of an exported graph's tokens, in float64, as the angles of far positions need it. */
+function onnxAngles(tokens: OnnxTokens, kind: Kind, frequencies: Float64Array): Record<string, Value> {
+  const { graph } = tokens;
+  const half = frequencies.length;
+  const places = cast(graph, tokens.reshape(tokens.places, [-1, 1], [ROWS, 1]), 'float64');
+  const each = graph.initializer(`tokens/frequencies_${kind}`, 'float64', [1, half], () => frequencies);
+  const angles = tokens.op('Mul', [places, each], 'float64', [ROWS, half]);
+  const of = (operator: string) => cast(graph, tokens.op(operator, [angles], 'float64', [ROWS, half]), 'float32');
+  return { [`cos_${kind}`]: of('Cos'), [`sin_${kind}`]: of('Sin') };
 }
 
 /** norm(act(dense(x))), which every head begins with. */
