@@ -23,13 +23,13 @@ export interface Cross {
   readonly readers: Line;
 }
 
-/** Most runs that are listed. */
-const MOST_RUNS = 6;
-
-/** Row `query` and column `key` of one head. Time proportional to the row's pairs and to the rows of the mask. */
-export function crossAt(mask: BlockMask, head: number, query: number, key: number): Cross {
+/**
+ * Row `query` and column `key` of one head, with at most `mostRuns` runs of each. Time proportional to the row's pairs and to
+ * the rows of the mask.
+ */
+export function crossAt(mask: BlockMask, head: number, query: number, key: number, mostRuns = 6): Cross {
   const rows = rowsOfHead(mask, head);
-  const reads = new RunCounter();
+  const reads = new RunCounter(mostRuns);
   const i = Math.floor(query / BLOCK_SIDE);
   for (let e = rows.rowStart[i]; e < rows.rowStart[i + 1]; e++) {
     const first = rows.column[e] * BLOCK_SIDE;
@@ -38,7 +38,7 @@ export function crossAt(mask: BlockMask, head: number, query: number, key: numbe
       for (let k = 0; k < BLOCK_SIDE; k++)
         if (isSet(mask, rows.bitmap[e], query % BLOCK_SIDE, k)) reads.add(first + k, first + k + 1);
   }
-  const readers = new RunCounter();
+  const readers = new RunCounter(mostRuns);
   const j = Math.floor(key / BLOCK_SIDE);
   let isAllowed = false;
   for (let i = 0; i + 1 < rows.rowStart.length; i++) {
@@ -65,17 +65,22 @@ function isSet({ bitmaps }: BlockMask, bitmap: number, q: number, k: number): bo
 
 /** Joins ascending ranges that touch. */
 class RunCounter {
+  readonly #mostRuns: number;
   #count = 0;
   #runCount = 0;
   #last = -1;
   readonly #runs: [number, number][] = [];
 
+  constructor(mostRuns: number) {
+    this.#mostRuns = mostRuns;
+  }
+
   add(start: number, end: number): void {
     this.#count += end - start;
     if (start !== this.#last) {
       this.#runCount++;
-      if (this.#runs.length < MOST_RUNS) this.#runs.push([start, end]);
-    } else if (this.#runCount <= MOST_RUNS) {
+      if (this.#runs.length < this.#mostRuns) this.#runs.push([start, end]);
+    } else if (this.#runCount <= this.#mostRuns) {
       const run = this.#runs.at(-1);
       if (run !== undefined) run[1] = end;
     }

@@ -1,9 +1,19 @@
-/** Holds the compiled mask, and answers the page's questions about it in the order in which they come. */
-import { attentionCost, type BlockMask, compileMask, statistics } from '../../../src/mask/index.ts';
-import { parsePattern } from '../../../src/pattern/index.ts';
+/** Holds the compiled mask, and answers the page's questions in the order in which they come. */
+import {
+  attentionCost,
+  type BlockMask,
+  compileMask,
+  drawPng,
+  drawSvg,
+  layersUntilConnected,
+  statistics,
+} from '../../../src/mask/index.ts';
+import { checkPatternFits, type Pattern, parsePattern } from '../../../src/pattern/index.ts';
+import { checkBlocks } from './block-limit.ts';
 import { crossAt } from './cross.ts';
-import type { Answer, Question } from './questions.ts';
-import { makeTile } from './tile.ts';
+import type { Answer, Question, Subject } from './questions.ts';
+import { reachOf } from './reach.ts';
+import { makeTile, TILE_SIDE } from './tile.ts';
 
 let mask: BlockMask | undefined;
 
@@ -17,17 +27,62 @@ self.addEventListener('message', ({ data }: MessageEvent<{ id: number; question:
 });
 
 function answer(question: Question): Answer {
-  if (question.kind === 'compile') {
-    const { tokens, heads } = question;
-    const compiled = compileMask(parsePattern(question.pattern), { queries: tokens, keys: tokens, heads });
-    const { pattern, dense } = attentionCost(compiled);
-    const { blocks } = statistics(compiled);
-    mask = compiled;
-    return { kind: 'compile', pattern, dense, blocks };
+  switch (question.kind) {
+    case 'compile': {
+      const pattern = parsePattern(question.pattern);
+      const compiled = compileFor(pattern, question);
+      const { pattern: cost, dense } = attentionCost(compiled);
+      const { blocks, pairsPerHead } = statistics(compiled);
+      mask = compiled;
+      const misfit = misfitOf(pattern, question.tokens);
+      return { kind: 'compile', pattern: cost, dense, blocks, pairsPerHead, headRows: [...compiled.headRows], misfit };
+    }
+    case 'tile':
+      return { kind: 'tile', tile: makeTile(held(), question.head, question.level, question.column, question.row) };
+    case 'cross':
+      return { kind: 'cross', cross: crossAt(held(), question.head, question.query, question.key, question.mostRuns) };
+    case 'file': {
+      const { head, size, format } = question;
+      const content =
+        format === 'png' ? new Uint8Array(drawPng(held(), { head, size })) : drawSvg(held(), { head, size });
+      return { kind: 'file', content };
+    }
+    case 'picture': {
+      const { tokens, cells, head } = question;
+      const level = Math.max(0, Math.ceil(Math.log2(tokens / Math.min(cells, TILE_SIDE))));
+      const tile = makeTile(compileFor(parsePattern(question.pattern), question), head, level, 0, 0);
+      return { kind: 'picture', tile, cells: Math.ceil(tokens / 2 ** level) };
+    }
+    case 'reach': {
+      const { tokens, heads, query, layers } = question;
+      const patterns = question.patterns.map((text) => parsePattern(text));
+      for (const pattern of patterns) checkBlocks(pattern, tokens, heads);
+      return { kind: 'reach', reach: reachOf(patterns, { length: tokens, heads, query, layers }) };
+    }
+    case 'connected': {
+      const { tokens, heads } = question;
+      const pattern = parsePattern(question.pattern);
+      checkBlocks(pattern, tokens, heads);
+      return { kind: 'connected', connected: layersUntilConnected(pattern, { length: tokens, heads }) };
+    }
   }
+}
+
+function compileFor(pattern: Pattern, { tokens, heads }: Subject): BlockMask {
+  checkBlocks(pattern, tokens, heads);
+  return compileMask(pattern, { queries: tokens, keys: tokens, heads, length: Infinity });
+}
+
+function misfitOf(pattern: Pattern, tokens: number): string | undefined {
+  try {
+    checkPatternFits(pattern, tokens);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function held(): BlockMask {
   if (mask === undefined) throw new Error('the worker was asked before it had a pattern');
-  if (question.kind === 'tile') {
-    return { kind: 'tile', tile: makeTile(mask, question.head, question.level, question.column, question.row) };
-  }
-  return { kind: 'cross', cross: crossAt(mask, question.head, question.query, question.key) };
+  return mask;
 }

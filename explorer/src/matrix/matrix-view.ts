@@ -1,69 +1,133 @@
 import type { Engine } from '../engine/engine.ts';
-import { TILE_SIDE, type Tile } from '../engine/tile.ts';
-import { channels, colour } from '../style/colours.ts';
+import { TILE_SIDE } from '../engine/tile.ts';
+import { colour } from '../style/colours.ts';
+import { labelMargin, paintAxes, paintBlockLines, paintMark, type ViewPort } from './matrix-marks.ts';
+import { type CellColours, cellColours, tilePicture } from './tile-picture.ts';
 
-/** Space for the token numbers, in CSS pixels. */
-const MARGIN = 52;
-const MOST_ZOOM = 48;
-const MOST_TILES = 300;
+const MOST_ZOOM = 56;
+const MOST_TILES = 400;
 
-interface Place {
+export interface Place {
   readonly query: number;
   readonly key: number;
 }
 
-/** Draws the pyramid's tiles on a canvas, with token numbers and the marked cell. Positions are tokens; sizes CSS pixels. */
+/** Where the view stands: the tokens at its corner, and pixels for a token. */
+export interface ViewState {
+  readonly left: number;
+  readonly top: number;
+  readonly scale: number;
+}
+
+/** What is drawn beside the cells. */
+export interface ViewOptions {
+  readonly head: number;
+  readonly showsBlocks: boolean;
+  /** Names of the first tokens, shown beside cells that are large enough; others have their numbers. */
+  readonly words: readonly string[];
+}
+
+/** Draws the pyramid's tiles on a canvas, with token labels and the marked cell. Positions are tokens; sizes CSS pixels. */
 export class MatrixView {
   readonly #canvas: HTMLCanvasElement;
   readonly #engine: Engine;
-  readonly #tiles = new Map<string, HTMLCanvasElement | undefined>();
+  readonly #moved: (state: ViewState) => void;
+  #tiles = new Map<string, HTMLCanvasElement | undefined>();
+  /** Those of the mask before, shown until their successors have come. */
+  #stale = new Map<string, HTMLCanvasElement | undefined>();
   #generation = 0;
   #tokens = 0;
-  #head = 0;
+  #options: ViewOptions = { head: 0, showsBlocks: true, words: [] };
+  #colours: CellColours | undefined;
   #left = 0;
   #top = 0;
   /** Pixels of a token. */
   #scale = 1;
   #marked: Place | undefined;
+  #isLocked = false;
   #frame = 0;
+  /** Whether the whole is to be seen, whatever the size of the canvas. */
+  #isWhole = true;
 
-  constructor(canvas: HTMLCanvasElement, engine: Engine) {
+  /** `moved` is told of every pan and zoom, after it was drawn. */
+  constructor(canvas: HTMLCanvasElement, engine: Engine, moved: (state: ViewState) => void = () => {}) {
     this.#canvas = canvas;
     this.#engine = engine;
+    this.#moved = moved;
   }
 
   /** Shows another mask: where the view is, or whole where the length is another one. */
-  show(tokens: number, head: number): void {
+  show(tokens: number, options: ViewOptions): void {
     const isOther = tokens !== this.#tokens;
     this.#tokens = tokens;
-    this.#head = head;
-    this.repaint();
+    this.#options = options;
+    this.#stale = isOther ? new Map() : this.#tiles;
+    this.#makeAgain();
     if (isOther) {
       this.#marked = undefined;
       this.fit();
     }
   }
 
-  /** Makes the tiles again, for another theme or mask. */
+  /** Draws the same mask with other options. */
+  restyle(options: ViewOptions): void {
+    const { head, showsBlocks } = this.#options;
+    this.#options = options;
+    if (head === options.head && showsBlocks === options.showsBlocks) this.draw();
+    else {
+      this.#stale = new Map();
+      this.#makeAgain();
+    }
+  }
+
+  /** Makes the tiles again, for another theme. */
   repaint(): void {
+    this.#stale = new Map();
+    this.#makeAgain();
+  }
+
+  #makeAgain(): void {
     this.#generation++;
-    this.#tiles.clear();
+    this.#tiles = new Map();
+    this.#colours = undefined;
     this.draw();
   }
 
   fit(): void {
+    this.#isWhole = true;
     this.#scale = this.#leastScale();
     this.#left = 0;
     this.#top = 0;
     this.draw();
   }
 
-  /** Zooms by a factor about a point of the canvas, by default its middle. */
-  zoom(factor: number, x = (this.#width() + MARGIN) / 2, y = (this.#height() + MARGIN) / 2): void {
-    const scale = Math.min(MOST_ZOOM, Math.max(this.#leastScale(), this.#scale * factor));
-    this.#left += (x - MARGIN) / this.#scale - (x - MARGIN) / scale;
-    this.#top += (y - MARGIN) / this.#scale - (y - MARGIN) / scale;
+  /** Fits the canvas after it changed its size. */
+  resize(): void {
+    if (this.#isWhole) this.fit();
+    else this.zoom(1);
+  }
+
+  moveTo({ left, top, scale }: ViewState): void {
+    this.#isWhole = false;
+    this.#left = left;
+    this.#top = top;
     this.#scale = scale;
+    this.zoom(1);
+  }
+
+  /** Zooms by a factor about a point of the canvas, by default its middle. */
+  zoom(factor: number, x?: number, y?: number): void {
+    const margin = this.#margin();
+    const [fromX, fromY] = [
+      (x ?? (this.#width() + margin) / 2) - margin,
+      (y ?? (this.#height() + margin) / 2) - margin,
+    ];
+    const least = this.#leastScale();
+    const scale = Math.min(MOST_ZOOM, Math.max(least, this.#scale * factor));
+    this.#left += fromX / this.#scale - fromX / scale;
+    this.#top += fromY / this.#scale - fromY / scale;
+    this.#scale = scale;
+    this.#isWhole = scale <= least * 1.001;
     this.draw();
   }
 
@@ -74,20 +138,23 @@ export class MatrixView {
   }
 
   placeAt(x: number, y: number): Place | undefined {
-    const key = Math.floor(this.#left + (x - MARGIN) / this.#scale);
-    const query = Math.floor(this.#top + (y - MARGIN) / this.#scale);
-    const isInside = x >= MARGIN && y >= MARGIN && key < this.#tokens && query < this.#tokens;
+    const margin = this.#margin();
+    const key = Math.floor(this.#left + (x - margin) / this.#scale);
+    const query = Math.floor(this.#top + (y - margin) / this.#scale);
+    const isInside = x >= margin && y >= margin && key < this.#tokens && query < this.#tokens;
     return isInside ? { query, key } : undefined;
   }
 
-  mark(place: Place | undefined): void {
+  mark(place: Place | undefined, isLocked = false): void {
     this.#marked = place;
+    this.#isLocked = isLocked;
     this.draw();
   }
 
   /** Moves the view no more than it takes to see a cell. */
   reveal({ query, key }: Place): void {
-    const [across, down] = [(this.#width() - MARGIN) / this.#scale, (this.#height() - MARGIN) / this.#scale];
+    const margin = this.#margin();
+    const [across, down] = [(this.#width() - margin) / this.#scale, (this.#height() - margin) / this.#scale];
     this.#left = Math.min(key, Math.max(key + 1 - across, this.#left));
     this.#top = Math.min(query, Math.max(query + 1 - down, this.#top));
     this.draw();
@@ -95,6 +162,13 @@ export class MatrixView {
 
   draw(): void {
     if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#paint());
+  }
+
+  /** Ends what is still to come. */
+  dispose(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = -1;
+    this.#generation++;
   }
 
   #width(): number {
@@ -105,8 +179,13 @@ export class MatrixView {
     return this.#canvas.clientHeight;
   }
 
+  #margin(): number {
+    return labelMargin(this.#tokens, this.#options.words);
+  }
+
   #leastScale(): number {
-    return Math.min(MOST_ZOOM, (Math.min(this.#width(), this.#height()) - MARGIN - 1) / Math.max(1, this.#tokens));
+    const side = Math.min(this.#width(), this.#height()) - this.#margin() - 1;
+    return Math.min(MOST_ZOOM, Math.max(1e-6, side) / Math.max(1, this.#tokens));
   }
 
   #paint(): void {
@@ -114,26 +193,39 @@ export class MatrixView {
     const context = this.#canvas.getContext('2d');
     if (context === null || this.#tokens === 0) return;
     const ratio = devicePixelRatio;
-    const [width, height] = [this.#width(), this.#height()];
+    const [width, height, margin] = [this.#width(), this.#height(), this.#margin()];
     const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.#canvas.width !== across) this.#canvas.width = across;
     if (this.#canvas.height !== down) this.#canvas.height = down;
-    this.#hold((width - MARGIN) / this.#scale, (height - MARGIN) / this.#scale);
+    this.#hold((width - margin) / this.#scale, (height - margin) / this.#scale);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     context.save();
     context.beginPath();
-    context.rect(MARGIN, MARGIN, width - MARGIN, height - MARGIN);
+    context.rect(margin, margin, width - margin, height - margin);
     context.clip();
+    const port: ViewPort = {
+      width,
+      height,
+      margin,
+      tokens: this.#tokens,
+      scale: this.#scale,
+      left: this.#left,
+      top: this.#top,
+    };
     const side = this.#tokens * this.#scale;
     context.fillStyle = colour('--none');
     context.fillRect(this.#x(0), this.#y(0), side, side);
-    const missing = this.#paintTiles(context, width, height);
-    this.#paintMark(context, width, height);
+    const { missing, drawn } = this.#paintTiles(context, width, height);
+    if (this.#options.showsBlocks) paintBlockLines(context, port);
+    if (this.#marked !== undefined) paintMark(context, port, this.#marked, this.#isLocked);
     context.restore();
-    this.#paintNumbers(context, width, height);
-    this.#canvas.dataset.view = JSON.stringify({ left: this.#x(0), top: this.#y(0), scale: this.#scale });
-    this.#canvas.dataset.missing = String(missing);
+    paintAxes(context, port, this.#options.words);
+    const { dataset } = this.#canvas;
+    dataset.view = JSON.stringify({ left: this.#x(0), top: this.#y(0), scale: this.#scale });
+    dataset.missing = String(missing);
+    dataset.drawn = String(drawn);
+    this.#moved({ left: this.#left, top: this.#top, scale: this.#isWhole ? 0 : this.#scale });
   }
 
   /** Keeps the picture in sight. */
@@ -143,111 +235,81 @@ export class MatrixView {
   }
 
   #x(key: number): number {
-    return MARGIN + (key - this.#left) * this.#scale;
+    return this.#margin() + (key - this.#left) * this.#scale;
   }
 
   #y(query: number): number {
-    return MARGIN + (query - this.#top) * this.#scale;
+    return this.#margin() + (query - this.#top) * this.#scale;
   }
 
-  /** Draws what there is of the level that fits the zoom, and asks for the rest. Returns the number of tiles that are to come. */
-  #paintTiles(context: CanvasRenderingContext2D, width: number, height: number): number {
+  /** Draws the level that fits the zoom, coarser tiles where it has not come yet, and asks for it. Returns the numbers of tiles. */
+  #paintTiles(context: CanvasRenderingContext2D, width: number, height: number): { missing: number; drawn: number } {
+    const margin = this.#margin();
     const level = Math.max(0, Math.floor(-Math.log2(this.#scale * devicePixelRatio)));
     const span = TILE_SIDE * 2 ** level;
     const last = Math.ceil(this.#tokens / span) - 1;
-    const [right, bottom] = [this.#left + (width - MARGIN) / this.#scale, this.#top + (height - MARGIN) / this.#scale];
+    const [right, bottom] = [this.#left + (width - margin) / this.#scale, this.#top + (height - margin) / this.#scale];
     let missing = 0;
+    let drawn = 0;
     context.imageSmoothingEnabled = false;
     for (let row = Math.floor(this.#top / span); row <= Math.min(last, Math.floor(bottom / span)); row++) {
       for (let column = Math.floor(this.#left / span); column <= Math.min(last, Math.floor(right / span)); column++) {
         const name = `${level}/${column}/${row}`;
         const tile = this.#tiles.get(name);
-        const size = span * this.#scale;
-        if (tile !== undefined) context.drawImage(tile, this.#x(column * span), this.#y(row * span), size, size);
+        if (tile !== undefined) this.#paintTile(context, tile, level, column, row, level);
         else {
           missing++;
           if (!this.#tiles.has(name)) this.#ask(name, level, column, row);
+          this.#paintInstead(context, level, column, row);
         }
+        drawn++;
       }
     }
-    return missing;
+    return { missing, drawn };
+  }
+
+  /** What there is at the place of a tile: a part of a coarser one, or that of the mask before. */
+  #paintInstead(context: CanvasRenderingContext2D, level: number, column: number, row: number): void {
+    for (const tiles of [this.#tiles, this.#stale]) {
+      for (let up = 0; level + up <= 20; up++) {
+        const tile = tiles.get(`${level + up}/${Math.floor(column / 2 ** up)}/${Math.floor(row / 2 ** up)}`);
+        if (tile === undefined) continue;
+        this.#paintTile(context, tile, level, column, row, level + up);
+        return;
+      }
+    }
+  }
+
+  /** Draws the place of tile (column, row) of `level` from a tile of the same or a coarser level. */
+  #paintTile(
+    context: CanvasRenderingContext2D,
+    tile: HTMLCanvasElement,
+    level: number,
+    column: number,
+    row: number,
+    from: number,
+  ): void {
+    const parts = 2 ** (from - level);
+    const part = TILE_SIDE / parts;
+    const size = TILE_SIDE * 2 ** level * this.#scale;
+    const [x, y] = [this.#x(column * TILE_SIDE * 2 ** level), this.#y(row * TILE_SIDE * 2 ** level)];
+    context.drawImage(tile, (column % parts) * part, (row % parts) * part, part, part, x, y, size, size);
   }
 
   #ask(name: string, level: number, column: number, row: number): void {
     const generation = this.#generation;
     if (this.#tiles.size > MOST_TILES) this.#tiles.clear();
     this.#tiles.set(name, undefined);
-    this.#engine.ask({ kind: 'tile', head: this.#head, level, column, row }).then(
+    this.#engine.ask({ kind: 'tile', head: this.#options.head, level, column, row }).then(
       ({ tile }) => {
         if (generation !== this.#generation) return;
-        this.#tiles.set(name, this.#picture(tile));
+        this.#colours ??= cellColours(this.#options.showsBlocks);
+        this.#tiles.set(name, tilePicture(tile, this.#colours));
         this.draw();
       },
-      () => this.#tiles.delete(name),
+      () => {
+        if (generation === this.#generation) this.#tiles.delete(name);
+      },
     );
   }
-
-  #picture({ share, isPartial }: Tile): HTMLCanvasElement {
-    const picture = document.createElement('canvas');
-    picture.width = TILE_SIDE;
-    picture.height = TILE_SIDE;
-    const context = picture.getContext('2d');
-    if (context === null) return picture;
-    const image = context.createImageData(TILE_SIDE, TILE_SIDE);
-    const colours = [channels('--full'), channels('--partial')];
-    for (let place = 0; place < share.length; place++) {
-      const part = share[place];
-      if (part === 0) continue;
-      image.data.set(colours[isPartial[place]], place * 4);
-      // A single pair of a large cell must still be seen.
-      image.data[place * 4 + 3] = Math.round(90 + 165 * Math.sqrt(part / 255));
-    }
-    context.putImageData(image, 0, 0);
-    return picture;
-  }
-
-  #paintMark(context: CanvasRenderingContext2D, width: number, height: number): void {
-    if (this.#marked === undefined) return;
-    const { query, key } = this.#marked;
-    const size = Math.max(1, this.#scale);
-    context.globalAlpha = 0.22;
-    context.fillStyle = colour('--ink');
-    context.fillRect(MARGIN, this.#y(query), width, size);
-    context.fillRect(this.#x(key), MARGIN, size, height);
-    context.globalAlpha = 1;
-    context.lineWidth = 2;
-    context.strokeStyle = colour('--ink');
-    const box = Math.max(8, size);
-    const shift = (box - size) / 2;
-    context.strokeRect(this.#x(key) - shift, this.#y(query) - shift, box, box);
-  }
-
-  #paintNumbers(context: CanvasRenderingContext2D, width: number, height: number): void {
-    const step = stepFor(64 / this.#scale);
-    context.font = '11px ui-monospace, monospace';
-    context.fillStyle = colour('--quiet');
-    context.textBaseline = 'middle';
-    // The middle of a cell where cells are wide, else its beginning.
-    const middle = Math.min(this.#scale / 2, 24);
-    for (let k = Math.ceil(this.#left / step) * step; k < this.#tokens && this.#x(k) < width - 20; k += step) {
-      context.textAlign = 'center';
-      context.fillText(short(k), Math.max(this.#x(k) + middle, MARGIN + 4), MARGIN - 12);
-    }
-    for (let q = Math.ceil(this.#top / step) * step; q < this.#tokens && this.#y(q) < height - 6; q += step) {
-      context.textAlign = 'right';
-      context.fillText(short(q), MARGIN - 8, Math.max(this.#y(q) + middle, MARGIN + 5));
-    }
-    context.textAlign = 'left';
-    context.fillText('keys', MARGIN, 12);
-    context.fillText('queries', 0, MARGIN - 12);
-  }
-}
-
-/** The least power of two that is at least `tokens`. */
-function stepFor(tokens: number): number {
-  return 2 ** Math.max(0, Math.ceil(Math.log2(tokens)));
-}
-
-function short(token: number): string {
-  return token >= 10_000 && token % 1024 === 0 ? `${token / 1024}Ki` : String(token);
 }
