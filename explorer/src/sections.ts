@@ -1,4 +1,5 @@
 import type { Component } from 'svelte';
+import type { Editor } from './composer/editor.svelte.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Page } from './state/page.svelte.ts';
 
@@ -6,6 +7,7 @@ import type { Page } from './state/page.svelte.ts';
 export interface SectionProperties {
   readonly page: Page;
   readonly engine: Engine;
+  readonly editor: Editor;
 }
 
 export interface Section {
@@ -19,5 +21,6 @@ export interface Section {
 /** In the order of their tabs. A new section is a folder beside this file and a line here. */
 export const SECTIONS: readonly Section[] = [
   { id: 'matrix', title: 'Matrix', load: () => import('./matrix/Matrix.svelte') },
+  { id: 'gallery', title: 'Gallery', load: () => import('./gallery/Gallery.svelte') },
   { id: 'cost', title: 'Cost', load: () => import('./cost/Cost.svelte') },
 ];

@@ -52,13 +52,15 @@ export function paintBlockLines(context: CanvasRenderingContext2D, port: ViewPor
 }
 
 export function paintMark(context: CanvasRenderingContext2D, port: ViewPort, place: Place, isLocked: boolean): void {
-  const { width, height, margin, scale, left, top } = port;
+  const { width, height, margin, tokens, scale, left, top } = port;
   const size = Math.max(1, scale);
+  const endX = Math.min(width, margin + (tokens - left) * scale);
+  const endY = Math.min(height, margin + (tokens - top) * scale);
   const [x, y] = [margin + (place.key - left) * scale, margin + (place.query - top) * scale];
   context.globalAlpha = isLocked ? 0.3 : 0.18;
   context.fillStyle = colour('--mark');
-  context.fillRect(margin, y, width, size);
-  context.fillRect(x, margin, size, height);
+  context.fillRect(margin, y, endX - margin, size);
+  context.fillRect(x, margin, size, endY - margin);
   context.globalAlpha = 1;
   context.lineWidth = 2;
   context.strokeStyle = colour('--mark');

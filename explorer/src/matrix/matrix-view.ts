@@ -123,7 +123,7 @@ export class MatrixView {
       (y ?? (this.#height() + margin) / 2) - margin,
     ];
     const least = this.#leastScale();
-    const scale = Math.min(MOST_ZOOM, Math.max(least, this.#scale * factor));
+    const scale = Math.min(Math.max(MOST_ZOOM, least), Math.max(least, this.#scale * factor));
     this.#left += fromX / this.#scale - fromX / scale;
     this.#top += fromY / this.#scale - fromY / scale;
     this.#scale = scale;
@@ -185,7 +185,7 @@ export class MatrixView {
 
   #leastScale(): number {
     const side = Math.min(this.#width(), this.#height()) - this.#margin() - 1;
-    return Math.min(MOST_ZOOM, Math.max(1e-6, side) / Math.max(1, this.#tokens));
+    return Math.max(1e-6, side) / Math.max(1, this.#tokens);
   }
 
   #paint(): void {

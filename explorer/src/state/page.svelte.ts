@@ -23,6 +23,7 @@ export class Page {
   #redo: readonly PageState[] = $state.raw([]);
   /** Why the last change was refused; empty where it was not. */
   trouble = $state('');
+  #isRead = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** The pattern of the layer that is shown, and its text form. */
@@ -35,6 +36,11 @@ export class Page {
 
   get state(): PageState {
     return this.#state;
+  }
+
+  /** The address of this state. */
+  get link(): string {
+    return new URL(stateToHash(this.#state), location.href).href;
   }
 
   get tokens(): number {
@@ -113,11 +119,10 @@ export class Page {
     return true;
   }
 
-  /** Sets the pattern of the layer that is shown, and of those that share it. */
+  /** Sets the pattern of the layer that is shown, and of the layers that have the same one. */
   setPattern(text: string, gesture = ''): boolean {
-    const { patterns, layer } = this.#state;
-    const own = layer % patterns.length;
-    return this.change({ patterns: patterns.map((old, i) => (i === own ? text : old)) }, gesture);
+    const before = this.text;
+    return this.change({ patterns: this.#state.patterns.map((old) => (old === before ? text : old)) }, gesture);
   }
 
   /** Opens a section; the browser's "back" leads to the one before. */
@@ -146,14 +151,17 @@ export class Page {
 
   /** Takes the state of the address; one that is broken is told, and the last good state stays. */
   readAddress(): void {
-    if (location.hash === stateToHash(this.#state)) return;
+    if (this.#isRead && location.hash === stateToHash(this.#state)) return;
     try {
-      const { own, section, ...model } = stateFromHash(location.hash);
-      this.change(model);
-      this.#state = { ...this.#state, own, section };
+      const state = stateFromHash(location.hash);
+      // What the page is opened with is its beginning, not a change.
+      if (this.#isRead) this.change({ ...state, own: this.#state.own, section: this.#state.section });
+      this.#state = state;
+      this.trouble = '';
     } catch (error) {
       this.trouble = `The address of the page was not understood. ${messageOf(error)}`;
     }
+    this.#isRead = true;
   }
 
   #restore(state: PageState): void {
