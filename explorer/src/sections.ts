@@ -23,4 +23,5 @@ export const SECTIONS: readonly Section[] = [
   { id: 'matrix', title: 'Matrix', load: () => import('./matrix/Matrix.svelte') },
   { id: 'gallery', title: 'Gallery', load: () => import('./gallery/Gallery.svelte') },
   { id: 'cost', title: 'Cost', load: () => import('./cost/Cost.svelte') },
+  { id: 'learn', title: 'Learn', load: () => import('./learn/Learn.svelte') },
 ];

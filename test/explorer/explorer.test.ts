@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasChromium } from '../browser/browser.ts';
 import { ExplorerPage } from './explorer-page.ts';
+import { learnTests } from './learn.ts';
 import { matrixTests } from './matrix.ts';
 
 // One file, so that all sections share one built page and one browser. A section's tests are a file beside this one.
@@ -16,6 +17,7 @@ describe.skipIf(!hasChromium)('the explorer in Chromium', () => {
   });
 
   describe('matrix', () => matrixTests(() => explorer));
+  describe('learn', () => learnTests(() => explorer));
 
   it.each([
     [360, 'light'],
