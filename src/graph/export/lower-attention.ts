@@ -10,6 +10,7 @@ import { checkPattern, type Pattern } from '../../pattern/index.ts';
 import type { GraphEdit } from '../graph-edit.ts';
 import type { BatchAttentionNode, GlobalTokens } from '../import/batch-attention.ts';
 import type { Node } from '../ir.ts';
+import { alignKeys } from './align-keys.ts';
 import { type Allowed, all, allowedPairs, any } from './allowed-pairs.ts';
 import { chunkKeys, type KeySource, type Keys } from './chunk-keys.ts';
 import { Emitter } from './emitter.ts';
@@ -26,12 +27,13 @@ export interface LowerOptions {
 const FORBIDDEN = -1e30;
 
 /**
- * The nodes that compute `node`, up to its output. Throws PatternError, naming the pattern, where standard operators do not express it.
+ * The nodes that compute an attention node, up to its output. Throws PatternError, naming the pattern, where standard operators do not express it.
  */
-export function lowerAttention(edit: GraphEdit, node: BatchAttentionNode, options: LowerOptions = {}): Node[] {
-  checkPattern(node.pattern);
+export function lowerAttention(edit: GraphEdit, given: BatchAttentionNode, options: LowerOptions = {}): Node[] {
+  checkPattern(given.pattern);
   const nodes: Node[] = [];
   const emitter = new Emitter(edit, nodes);
+  const node = alignKeys(emitter, given);
   const { q, k, v } = node.inputs;
   const heads = sideOf(edit, q, 1);
   const keyValueHeads = sideOf(edit, k, 1);

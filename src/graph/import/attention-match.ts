@@ -2,6 +2,7 @@ import type { Pattern } from '../../pattern/pattern.ts';
 import type { GraphEdit } from '../graph-edit.ts';
 import type { Graph, Node } from '../ir.ts';
 import type { MaskForm } from './mask-terms.ts';
+import type { PastLengths } from './past-lengths.ts';
 import type { OnnxModel } from './read-onnx.ts';
 import type { SymbolicTensor } from './symbolic-tensor.ts';
 
@@ -35,6 +36,8 @@ export interface AttentionMatch {
   readonly keyMasks?: readonly string[];
   /** A value int32 [B]: how many keys of each entry are real, less `missing`. */
   readonly keyLengths?: { readonly value: string; readonly missing: number };
+  /** Where new keys stand, where each entry of a batch has a past of its own length. */
+  readonly behind?: PastLengths;
   /** Pairs that are allowed beside the masks, e.g. a window of the node's own. */
   readonly within?: readonly Pattern[];
   /** Makes q, k and v [B, N, H*D] of the node's inputs, where they are not values of the graph yet. */

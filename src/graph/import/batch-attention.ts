@@ -14,8 +14,11 @@ export interface BatchAttentionNode {
   /** Factor on q . k. */
   readonly scale: number;
   readonly softcap?: number;
-  /** Set where keys are appended to a past that must be of one length for all entries of a batch. */
-  readonly equalPasts?: true;
+  /**
+   * Set where keys follow a past whose length is each entry's own: its keys are the first that keyMask keeps, and its last query stands
+   * at the last of them. (In a first prompt there is no past, N = M, and queries stand at their rows.)
+   */
+  readonly ownPasts?: true;
   /** Value names; keyMask is a bool [B, M] that is false for keys that nobody sees: padding. sinkLogits is [H]. */
   readonly inputs: {
     readonly q: string;
@@ -57,7 +60,7 @@ export function batchAttentionNode(node: Omit<BatchAttentionNode, 'index'>): Nod
     scale: { type: 'float', value: node.scale },
     ...(node.softcap === undefined ? {} : { softcap: { type: 'float', value: node.softcap } }),
     ...(seeAll ? { globals_see_all: { type: 'int', value: 1 } } : {}),
-    ...(node.equalPasts ? { equal_pasts: { type: 'int', value: 1 } } : {}),
+    ...(node.ownPasts ? { own_pasts: { type: 'int', value: 1 } } : {}),
   };
   return {
     name: node.name,
@@ -82,14 +85,14 @@ export function readBatchAttention(_: Graph, node: Node, index: number): BatchAt
   const [q = fail('q is absent'), k = fail('k is absent'), v = fail('v is absent'), , sinkLogits, keyMask] =
     node.inputs;
   const [mask, places, bias] = node.inputs.slice(6);
-  const { pattern, scale, softcap, equal_pasts: equalPasts, globals_see_all: seeAll } = node.attributes;
+  const { pattern, scale, softcap, own_pasts: ownPasts, globals_see_all: seeAll } = node.attributes;
   return {
     name: node.name,
     index,
     pattern: pattern?.type === 'string' ? (JSON.parse(pattern.value) as Pattern) : fail('attribute pattern is absent'),
     scale: scale?.type === 'float' ? scale.value : fail('attribute scale is absent'),
     ...(softcap?.type === 'float' ? { softcap: softcap.value } : {}),
-    ...(equalPasts === undefined ? {} : { equalPasts: true }),
+    ...(ownPasts === undefined ? {} : { ownPasts: true }),
     inputs: { q, k, v, ...(sinkLogits ? { sinkLogits } : {}), ...(keyMask ? { keyMask } : {}) },
     ...(mask && places
       ? { globals: { mask, places, ...(bias ? { bias } : {}), ...(seeAll === undefined ? {} : { seeAll: true }) } }

@@ -6,6 +6,7 @@ import type { Pattern } from '../../pattern/pattern.ts';
 import type { GraphEdit } from '../graph-edit.ts';
 import type { Attribute, Node } from '../ir.ts';
 import type { AttentionMatch, GraphView, MaskInput, Unmatched } from './attention-match.ts';
+import { newPositions, type PastLengths } from './past-lengths.ts';
 import { constantOf } from './polynomial.ts';
 import { NodeView } from './rule.ts';
 
@@ -61,7 +62,7 @@ function matchMultiHead(view: GraphView, node: Node): AttentionMatch | Unmatched
   };
 }
 
-/** GroupQueryAttention is causal, and appends to the past: entries of one batch must have pasts of one length. */
+/** GroupQueryAttention is causal, and appends to the past, whose length is each entry's own. */
 function matchGroupQuery(view: GraphView, node: Node): AttentionMatch | Unmatched {
   const own = new NodeView(node, 1, []);
   const unmatched = (why: string): Unmatched => ({ node: node.name, why });
@@ -83,6 +84,8 @@ function matchGroupQuery(view: GraphView, node: Node): AttentionMatch | Unmatche
   const within: Pattern[] = windowSize > 0 ? [{ kind: 'window', left: windowSize - 1, right: EVER }] : [];
   const softcap = own.attribute('softcap', 'float');
   const isSmooth = own.int('smooth_softmax', 0) === 1;
+  const keyLengths = lengths === '' ? undefined : { value: lengths, missing: 1 };
+  const behind = keyLengths === undefined || pastK === '' ? undefined : { lengths: keyLengths, past: pastK, rows: q };
   return {
     node,
     last: node,
@@ -95,7 +98,8 @@ function matchGroupQuery(view: GraphView, node: Node): AttentionMatch | Unmatche
     scale: own.attribute('scale', 'float') || undefined,
     ...(softcap ? { softcap } : {}),
     masks: additive(scoreBias),
-    ...(lengths === '' ? {} : { keyLengths: { value: lengths, missing: 1 } }),
+    ...(keyLengths === undefined ? {} : { keyLengths }),
+    ...(behind === undefined ? {} : { behind }),
     isCausal: true,
     within,
     ...(pastK === '' ? {} : { past: { k: pastK, v: pastV } }),
@@ -105,7 +109,7 @@ function matchGroupQuery(view: GraphView, node: Node): AttentionMatch | Unmatche
       const [pq = '', pk = '', pv = ''] = isPacked ? splitLast(edit, into, q, sizes) : [q, k, v];
       const rotate = (name: string, count: number): string =>
         rotates
-          ? rotary(edit, into, node, { name, count, width, rotated: 2 * (rotated ?? 0), cos, sin, past: pastK })
+          ? rotary(edit, into, node, { name, count, width, rotated: 2 * (rotated ?? 0), cos, sin, past: pastK, behind })
           : name;
       // Without sinks the denominator may still have a 1 of its own: a logit of 0.
       const zeros = (): string => edit.constant('float32', new Float32Array(heads), [heads]);
@@ -177,7 +181,7 @@ function added(edit: GraphEdit, into: Node[], a: string, b: string): string {
   return edit.add(into, 'Add', [a, b], { type, shape: ranked === false ? undefined : shape });
 }
 
-/** com.microsoft.RotaryEmbedding at positions that follow the past. */
+/** com.microsoft.RotaryEmbedding at positions that follow the past, each entry's own where its length is given. */
 function rotary(
   edit: GraphEdit,
   into: Node[],
@@ -190,18 +194,21 @@ function rotary(
     readonly cos: string;
     readonly sin: string;
     readonly past: string;
+    readonly behind: PastLengths | undefined;
   },
 ): string {
-  const { name, count, width, rotated, cos, sin, past } = of;
+  const { name, count, width, rotated, cos, sin, past, behind } = of;
   const { type, shape } = edit.values.get(name) ?? { type: 'float32', shape: [] };
   // One position for the whole batch means: from there on.
   const first =
-    past === ''
-      ? edit.integers([0])
-      : edit.once(`length of ${past}`, () => {
-          const sides = edit.add(into, 'Shape', [past], { type: 'int64', shape: [4] });
-          return edit.add(into, 'Gather', [sides, edit.integers([2])], { type: 'int64', shape: [1] });
-        });
+    behind !== undefined
+      ? newPositions(edit, into, behind)
+      : past === ''
+        ? edit.integers([0])
+        : edit.once(`length of ${past}`, () => {
+            const sides = edit.add(into, 'Shape', [past], { type: 'int64', shape: [4] });
+            return edit.add(into, 'Gather', [sides, edit.integers([2])], { type: 'int64', shape: [1] });
+          });
   const attributes: Record<string, Attribute> = {
     num_heads: { type: 'int', value: count },
     ...(rotated < width ? { rotary_embedding_dim: { type: 'int', value: rotated } } : {}),

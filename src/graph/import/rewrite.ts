@@ -9,6 +9,7 @@ import { type KeyTerm, MaskError, maskTerms } from './mask-terms.ts';
 import { matchMicrosoft } from './match-microsoft.ts';
 import { matchAttentionNode } from './match-node.ts';
 import { matchSoftmax, widthOf } from './match-softmax.ts';
+import { placeNewKeys } from './past-lengths.ts';
 import { constant, constantOf, format, minus, type Polynomial, plus } from './polynomial.ts';
 import type { OnnxModel } from './read-onnx.ts';
 import { isOne, type SymbolicTensor } from './symbolic-tensor.ts';
@@ -131,7 +132,17 @@ function replace(
     const operator = before === undefined ? 'Identity' : 'Concat';
     const attributes: Node['attributes'] = before === undefined ? {} : { axis: { type: 'int', value: 2 } };
     const [batch = 'batch', groups = 'heads', , width = 'width'] = shapeOf(own) ?? [];
-    return edit.add(nodes, operator, parts, { type, shape: [batch, groups, 'keys', width] }, attributes, after);
+    const { behind } = match;
+    const finished = behind === undefined ? after : undefined;
+    const joined = edit.add(
+      nodes,
+      operator,
+      parts,
+      { type, shape: [batch, groups, 'keys', width] },
+      attributes,
+      finished,
+    );
+    return behind === undefined ? joined : placeNewKeys(edit, nodes, { ...behind, joined, added: own }, after);
   };
   let k = all(prepared.k, past?.k, present?.k);
   if (match.isKeyTransposed) {
@@ -156,7 +167,7 @@ function replace(
       pattern,
       scale,
       ...(match.softcap === undefined ? {} : { softcap: match.softcap }),
-      ...(past === undefined || match.keyLengths === undefined ? {} : { equalPasts: true }),
+      ...(match.behind === undefined ? {} : { ownPasts: true }),
       inputs: {
         q,
         k,

@@ -1,6 +1,6 @@
 import { attention, type Tensor, type WasmDevice } from '../../attention/index.ts';
 import { ArgumentError } from '../../errors.ts';
-import { type BlockMask, compileMask, refineMask } from '../../mask/index.ts';
+import { type BlockMask, type CompileOptions, compileMask, refineMask } from '../../mask/index.ts';
 import type { Pattern } from '../../pattern/pattern.ts';
 import type { HostTensor } from '../backend.ts';
 import type { BatchAttentionCallback } from './batch-program.ts';
@@ -11,6 +11,16 @@ import type { BatchAttentionCallback } from './batch-program.ts';
  */
 export function kernelAttention(device?: WasmDevice): BatchAttentionCallback {
   const masks = new Map<string, BlockMask>();
+  const maskOf = (pattern: Pattern, sizes: Pick<CompileOptions, 'heads' | 'queries' | 'keys' | 'queryOffset'>) => {
+    const key = JSON.stringify([pattern, sizes]);
+    const known = masks.get(key);
+    if (known !== undefined) return known;
+    // Texts of another length are not likely to come back.
+    if (masks.size >= 64) masks.clear();
+    const made = compileMask(pattern, { ...sizes, length: Infinity });
+    masks.set(key, made);
+    return made;
+  };
   return async (node, inputs, { signal }) => {
     if (node.globals !== undefined) {
       throw new ArgumentError(
@@ -23,34 +33,40 @@ export function kernelAttention(device?: WasmDevice): BatchAttentionCallback {
       Tensor,
     ];
     const [heads, queries, keys] = [q.shape[1], q.shape[2], k.shape[2]];
-    const key = JSON.stringify([node.pattern, heads, queries, keys]);
-    let mask = masks.get(key);
-    if (mask === undefined) {
-      // Texts of another length are not likely to come back.
-      if (masks.size >= 64) masks.clear();
-      mask = compileMask(node.pattern, { heads, queries, keys, length: Infinity });
-      masks.set(key, mask);
-    }
-    const within = keyPatterns(inputs.keyMask);
-    if (within !== undefined && node.equalPasts && keys > queries) {
-      throw new ArgumentError(
-        `attention ${node.name}: the entries of this batch have pasts of different lengths; run them one by one`,
-      );
-    }
     const { sinkLogits } = inputs;
-    const { output } = await attention({
-      q,
-      k,
-      v,
-      mask: within === undefined ? mask : refineMask(mask, { within }),
-      scale: node.scale,
-      ...(node.softcap === undefined ? {} : { softcap: node.softcap }),
-      ...(sinkLogits?.type === 'float32' ? { sinkLogits: sinkLogits.data } : {}),
-      ...(device === undefined ? {} : { device }),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    return { type: 'float32', data: output.data, shape: [...output.shape] };
+    const attend = (own: { q: Tensor; k: Tensor; v: Tensor; mask: BlockMask; output?: Tensor }) =>
+      attention({
+        ...own,
+        scale: node.scale,
+        ...(node.softcap === undefined ? {} : { softcap: node.softcap }),
+        ...(sinkLogits?.type === 'float32' ? { sinkLogits: sinkLogits.data } : {}),
+        ...(device === undefined ? {} : { device }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    const kept = keptKeys(inputs.keyMask);
+    const sizes = { heads, queries, keys };
+    if (kept === undefined || node.ownPasts !== true || keys <= queries) {
+      const mask = maskOf(node.pattern, sizes);
+      const within = kept?.map(({ pattern }) => pattern);
+      const { output } = await attend({ q, k, v, mask: within === undefined ? mask : refineMask(mask, { within }) });
+      return { type: 'float32', data: output.data, shape: [...output.shape] };
+    }
+    // Each entry by itself, its queries at the end of its own keys. Keys behind them are the future, which the pattern leaves out.
+    const shape = [q.shape[0], heads, queries, v.shape[3]] as const;
+    const output: Tensor = { data: new Float32Array(shape.reduce((product, side) => product * side, 1)), shape };
+    for (const [b, { count }] of kept.entries()) {
+      const mask = maskOf(node.pattern, { ...sizes, queryOffset: count - queries });
+      await attend({ q: entryOf(q, b), k: entryOf(k, b), v: entryOf(v, b), mask, output: entryOf(output, b) });
+    }
+    return { type: 'float32', data: output.data, shape: [...shape] };
   };
+}
+
+/** One entry of a batch, as a batch of one. */
+function entryOf({ data, shape }: Tensor, b: number): Tensor {
+  const [, ...sides] = shape;
+  const size = sides.reduce((product, side) => product * side, 1);
+  return { data: data.subarray(b * size, (b + 1) * size), shape: [1, ...sides] };
 }
 
 function tensorOf(tensor: HostTensor, what: string): Tensor {
@@ -63,11 +79,19 @@ function tensorOf(tensor: HostTensor, what: string): Tensor {
   return { data: tensor.data, shape: [batch, heads, rows, width] };
 }
 
-/** The keys of each batch entry that the mask keeps, as patterns; undefined where it keeps all. */
-function keyPatterns(keyMask: HostTensor | undefined): Pattern[] | undefined {
+interface KeptKeys {
+  readonly pattern: Pattern;
+  readonly count: number;
+}
+
+/** The keys of each batch entry that the mask keeps; undefined where it keeps all. */
+function keptKeys(keyMask: HostTensor | undefined): KeptKeys[] | undefined {
   if (keyMask?.type !== 'bool' || !keyMask.data.includes(0)) return undefined;
   const [batch = 0, keys = 0] = keyMask.shape;
-  return Array.from({ length: batch }, (_, b) => keptColumns(keyMask.data.subarray(b * keys, (b + 1) * keys)));
+  return Array.from({ length: batch }, (_, b) => {
+    const kept = keyMask.data.subarray(b * keys, (b + 1) * keys);
+    return { pattern: keptColumns(kept), count: kept.reduce((sum, own) => sum + own, 0) };
+  });
 }
 
 /** One run of columns for each run of keys that are kept: padding leaves one. */
