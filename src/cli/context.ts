@@ -8,6 +8,8 @@ export interface CommandContext {
   readonly json: boolean;
   /** The width to write to, in characters. */
   readonly columns: number;
+  /** Whether stdout shows colours: a terminal, unless NO_COLOR is set. */
+  readonly colour: boolean;
   /** The command's result: `text` on stdout, or with --json only `object`. Called once, last. */
   result(object: object, text: string): void;
   /** Text on stdout as it comes, for a command that streams; dropped with --json. */
@@ -33,6 +35,7 @@ export function createContext(streams: Streams, signal: AbortSignal, json: boole
   return {
     signal,
     json,
+    colour: stdout.isTTY === true && !json && (process.env.NO_COLOR ?? '') === '',
     columns: Math.max(stdout.columns || 80, 20),
     result(object, text) {
       clear();

@@ -2,7 +2,7 @@
 
 export type { Positions } from './decoder-pattern.ts';
 export * from './encoder/index.ts';
-export { createGpt, type GptConfig, type GptOptions } from './gpt.ts';
+export { createGpt, type GptConfig, type GptOptions, gptSpecifications } from './gpt.ts';
 export { type GptCheckpointOptions, gptCheckpoint } from './gpt-checkpoint.ts';
 export { gptAsLlama, type LlamaFiles } from './gpt-llama.ts';
 export { LanguageModel, type StreamOptions } from './language-model.ts';

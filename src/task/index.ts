@@ -7,6 +7,7 @@ export { type CompareOnnxOptions, compareOnnx, type OutputDifference } from './c
 export { type EmbedOptions, type EmbedResult, embed } from './embed.ts';
 export { type Filling, type FillOptions, type FillResult, fill } from './fill.ts';
 export { type GenerateOptions, type GenerateResult, generate, promptIds } from './generate.ts';
+export { type Passage, type PassageOptions, surprisingPassages } from './passages.ts';
 export { type PerplexityOptions, type PerplexityProgress, type PerplexityResult, perplexity } from './perplexity.ts';
 export type { SamplingOptions } from './sampling.ts';
 export { type SummarizeOptions, type SummarizeProgress, type Summary, summarize } from './summarize.ts';

@@ -4,9 +4,7 @@ import { ArgumentError, MemoryError } from '../errors.ts';
 import type { LanguageModel, Positions, TokenStream } from '../model/index.ts';
 import { dense, type Pattern } from '../pattern/index.ts';
 import { peakMemory } from './peak-memory.ts';
-
-/** Tokens between two reports of progress. */
-const STEP = 1024;
+import { readLosses, total } from './read-losses.ts';
 
 export interface PerplexityProgress {
   /** Tokens read, of `total`. */
@@ -46,6 +44,10 @@ export interface PerplexityResult {
   readonly perplexity: number;
   /** The same over the last tenth of them. */
   readonly perplexityLastTenth: number;
+  /** Bits that the predictions leave to say for each byte of the text (UTF-8) that was predicted: a measure across tokenizers. */
+  readonly bitsPerByte: number;
+  /** -log p of each predicted token, natural [tokens - 1]. */
+  readonly losses: Float32Array;
   readonly tokensPerSecond: number;
   readonly seconds: number;
   /** The most memory that the process has held until this run's end. */
@@ -89,33 +91,30 @@ function longestDense(model: LanguageModel, length: number): [TokenStream, numbe
 }
 
 async function measure(
-  { ids, onProgress, signal }: PerplexityOptions,
+  { model, ids, onProgress, signal }: PerplexityOptions,
   stream: TokenStream,
   tokens: number,
   run: 'pattern' | 'dense',
 ): Promise<PerplexityResult> {
-  const losses = new Float32Array(tokens - 1);
-  const all = Int32Array.from({ length: tokens }, (_, i) => ids[i] ?? -1);
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
-  let sum = 0;
   try {
-    for (let from = 0; from < losses.length; from += STEP) {
-      const to = Math.min(from + STEP, losses.length);
-      const part = await stream.losses(all.subarray(from, to), all.subarray(from + 1, to + 1), {
-        ...(signal === undefined ? {} : { signal }),
-      });
-      losses.set(part, from);
-      sum += total(part);
-      const done = to === losses.length ? tokens : to;
-      onProgress?.({ done, total: tokens, tokensPerSecond: done / elapsed(), perplexity: Math.exp(sum / to), run });
-    }
+    const losses = await readLosses(stream, ids, tokens, {
+      ...(signal === undefined ? {} : { signal }),
+      onStep: (done, nats) => {
+        const perplexity = Math.exp(nats / Math.min(done, tokens - 1));
+        onProgress?.({ done, total: tokens, tokensPerSecond: done / elapsed(), perplexity, run });
+      },
+    });
     const seconds = elapsed();
     const lastTenth = losses.subarray(losses.length - Math.ceil(losses.length / 10));
+    const nats = total(losses);
     return {
       tokens,
-      perplexity: Math.exp(sum / losses.length),
+      perplexity: Math.exp(nats / losses.length),
       perplexityLastTenth: Math.exp(total(lastTenth) / lastTenth.length),
+      bitsPerByte: nats / Math.LN2 / predictedBytes(model, ids, tokens),
+      losses,
       tokensPerSecond: tokens / seconds,
       seconds,
       peakMemoryBytes: peakMemory(),
@@ -128,9 +127,8 @@ async function measure(
   }
 }
 
-/** In float64, as thousands of losses are added. */
-function total(losses: Float32Array): number {
-  let sum = 0;
-  for (const loss of losses) sum += loss;
-  return sum;
+/** Bytes of the text that tokens 1 to `tokens` - 1 stand for. */
+function predictedBytes({ tokenizer }: LanguageModel, ids: ArrayLike<number>, tokens: number): number {
+  const predicted = Array.from({ length: tokens - 1 }, (_, i) => ids[i + 1] ?? -1);
+  return new TextEncoder().encode(tokenizer.decode(predicted, { skipSpecialTokens: true })).length;
 }

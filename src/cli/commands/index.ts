@@ -4,6 +4,7 @@ import { registerAsk } from './ask.ts';
 import { registerBenchAttention } from './bench-attention.ts';
 import { registerBenchScaling } from './bench-scaling.ts';
 import { registerClassify } from './classify.ts';
+import { registerDemo } from './demo.ts';
 import { registerDoctor } from './doctor.ts';
 import { registerEmbed } from './embed.ts';
 import { registerExport } from './export.ts';
@@ -19,6 +20,7 @@ import { registerTrain } from './train.ts';
 
 /** Every command, in the order in which the help lists them. */
 export const registry: readonly Register[] = [
+  registerDemo,
   registerPerplexity,
   registerGenerate,
   registerEmbed,

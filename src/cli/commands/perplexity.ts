@@ -78,8 +78,13 @@ async function measure(options: Options, context: CommandContext): Promise<void>
     signal,
   });
   line[Symbol.dispose]();
-  const object = { ...result, weights: options.weights, ...(compared === undefined ? {} : { compared }) };
+  const object = { ...withoutLosses(result), weights: options.weights, ...(compared && { compared: withoutLosses(compared) }) };
   context.result(object, describe(result, compared));
+}
+
+/** The figures alone: a loss for each token would be most of the output. */
+function withoutLosses({ losses: _, ...figures }: PerplexityResult): Omit<PerplexityResult, 'losses'> {
+  return figures;
 }
 
 function describe(result: PerplexityResult, compared: PerplexityResult | undefined): string {
@@ -95,6 +100,7 @@ function describe(result: PerplexityResult, compared: PerplexityResult | undefin
     row('keys and values', ({ cacheBytes }) => formatBytes(cacheBytes)),
     row('perplexity', (run) => run.perplexity.toFixed(3)),
     row('  last tenth', (run) => run.perplexityLastTenth.toFixed(3)),
+    row('bits per byte', (run) => run.bitsPerByte.toFixed(3)),
   ];
   const remark =
     compared === undefined
