@@ -18,14 +18,17 @@ test('farfield-small opens by its name, with heads of several patterns and a con
   expect(statSync(`${folder}model.safetensors`).size).toBeLessThan(8e6);
 });
 
-test.skipIf(!existsSync(book))('farfield-small predicts a book that it has never read better than gzip -9 packs it', async () => {
-  // A chapter in the middle: the first bytes are a table of contents.
-  const bytes = readFileSync(book).subarray(400_000, 420_000);
-  await using model = await loadLanguageModel('farfield-small', { threads: 2 });
-  const ids = Int32Array.from([256, ...bytes]);
-  const { bitsPerByte } = await perplexity({ model, ids });
-  // gzip may begin with all the book before.
-  const before = gzipSync(readFileSync(book).subarray(0, 400_000), { level: 9 }).length;
-  const with20k = gzipSync(readFileSync(book).subarray(0, 420_000), { level: 9 }).length;
-  expect(bitsPerByte).toBeLessThan((8 * (with20k - before)) / 20_000);
-});
+test.skipIf(!existsSync(book))(
+  'farfield-small predicts a book that it has never read better than gzip -9 packs it',
+  async () => {
+    // A chapter in the middle: the first bytes are a table of contents.
+    const bytes = readFileSync(book).subarray(400_000, 420_000);
+    await using model = await loadLanguageModel('farfield-small', { threads: 2 });
+    const ids = Int32Array.from([256, ...bytes]);
+    const { bitsPerByte } = await perplexity({ model, ids });
+    // gzip may begin with all the book before.
+    const before = gzipSync(readFileSync(book).subarray(0, 400_000), { level: 9 }).length;
+    const with20k = gzipSync(readFileSync(book).subarray(0, 420_000), { level: 9 }).length;
+    expect(bitsPerByte).toBeLessThan((8 * (with20k - before)) / 20_000);
+  },
+);

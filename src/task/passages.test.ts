@@ -16,22 +16,25 @@ describe('surprisingPassages', () => {
   it('gives the highest mean first, apart from each other, and each mean is that of its tokens', () => {
     const loss = fc.double({ min: 0, max: 20, noNaN: true });
     fc.assert(
-      fc.property(fc.array(loss, { minLength: 1, maxLength: 80 }), fc.integer({ min: 1, max: 12 }), (losses, length) => {
-        const passages = surprisingPassages(losses, { length, count: 4 });
-        const size = Math.min(length, losses.length);
-        const mean = (start: number) =>
-          losses.slice(start, start + size).reduce((sum, each) => sum + each, 0) / size;
-        const best = Math.max(...Array.from({ length: losses.length - size + 1 }, (_, start) => mean(start)));
-        expect(passages[0]?.loss).toBeCloseTo(best, 9);
-        for (const [i, { start, end, loss }] of passages.entries()) {
-          expect(end - start).toBe(size);
-          expect(loss).toBeCloseTo(mean(start), 9);
-          for (const other of passages.slice(0, i)) {
-            expect(other.loss).toBeGreaterThanOrEqual(loss - 1e-9);
-            expect(Math.abs(other.start - start)).toBeGreaterThanOrEqual(2 * size);
+      fc.property(
+        fc.array(loss, { minLength: 1, maxLength: 80 }),
+        fc.integer({ min: 1, max: 12 }),
+        (losses, length) => {
+          const passages = surprisingPassages(losses, { length, count: 4 });
+          const size = Math.min(length, losses.length);
+          const mean = (start: number) => losses.slice(start, start + size).reduce((sum, each) => sum + each, 0) / size;
+          const best = Math.max(...Array.from({ length: losses.length - size + 1 }, (_, start) => mean(start)));
+          expect(passages[0]?.loss).toBeCloseTo(best, 9);
+          for (const [i, { start, end, loss }] of passages.entries()) {
+            expect(end - start).toBe(size);
+            expect(loss).toBeCloseTo(mean(start), 9);
+            for (const other of passages.slice(0, i)) {
+              expect(other.loss).toBeGreaterThanOrEqual(loss - 1e-9);
+              expect(Math.abs(other.start - start)).toBeGreaterThanOrEqual(2 * size);
+            }
           }
-        }
-      }),
+        },
+      ),
     );
   });
 

@@ -72,7 +72,12 @@ export async function perplexity(options: PerplexityOptions): Promise<Perplexity
       `perplexity: length is ${length}; it must be an integer from 2 to the ${ids.length} tokens of the text`,
     );
   }
-  const result = await measure(options, model.stream({ ...(pattern === undefined ? {} : { pattern }), positions, length, storage }), length, 'pattern');
+  const result = await measure(
+    options,
+    model.stream({ ...(pattern === undefined ? {} : { pattern }), positions, length, storage }),
+    length,
+    'pattern',
+  );
   if (compare === undefined) return result;
   const wanted = Math.max(2, Math.min(options.compareLength ?? length, length));
   const [stream, reached] = longestDense(model, wanted);

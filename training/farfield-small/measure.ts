@@ -33,16 +33,30 @@ for (const path of positionals) {
   for (let from = 0; from < bytes.length; from += size) {
     const part = bytes.subarray(from, from + size);
     const ids = Int32Array.from([model.tokenizer.bosToken ?? 256, ...part]);
-    const result = await perplexity({ model, ids, positions: 'given', ...pattern, onProgress: ({ done }) => note(path, from + done, bytes.length) });
+    const result = await perplexity({
+      model,
+      ids,
+      positions: 'given',
+      ...pattern,
+      onProgress: ({ done }) => note(path, from + done, bytes.length),
+    });
     bits += result.losses.reduce((sum, nats) => sum + nats, 0) / Math.LN2;
     seconds += result.seconds;
   }
   const perByte = (packed: number) => ((8 * packed) / bytes.length).toFixed(3);
   const xz = execFileSync('xz', ['-9', '--stdout'], { input: bytes, maxBuffer: 2 ** 30 }).length;
-  const row = [basename(path), `${bytes.length} bytes`, `${(bits / bytes.length).toFixed(3)} farfield-small`, `${perByte(xz)} xz -9`, `${perByte(gzipSync(bytes, { level: 9 }).length)} gzip -9`, `${Math.round(bytes.length / seconds)} bytes/s`];
+  const row = [
+    basename(path),
+    `${bytes.length} bytes`,
+    `${(bits / bytes.length).toFixed(3)} farfield-small`,
+    `${perByte(xz)} xz -9`,
+    `${perByte(gzipSync(bytes, { level: 9 }).length)} gzip -9`,
+    `${Math.round(bytes.length / seconds)} bytes/s`,
+  ];
   process.stdout.write(`${row.join('  ')}\n`);
 }
 
 function note(path: string, done: number, total: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r${basename(path)}: ${done} of ${total} bytes\u001b[K${done >= total ? '\r\u001b[K' : ''}`);
+  if (process.stderr.isTTY)
+    process.stderr.write(`\r${basename(path)}: ${done} of ${total} bytes\u001b[K${done >= total ? '\r\u001b[K' : ''}`);
 }

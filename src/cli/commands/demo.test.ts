@@ -6,7 +6,8 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runCommandLine } from '../program.ts';
 
-const PLAIN = `And he went up into the mountain, and the people stood before him; and he said unto them, Hear ye the word.
+const PLAIN =
+  `And he went up into the mountain, and the people stood before him; and he said unto them, Hear ye the word.
 `.repeat(24);
 const STRANGE = 'zQ#9kX!vW~7jP^ 4gYb{Lm$0cR%8hT&xN*2fK';
 
@@ -30,7 +31,16 @@ describe('farfield demo', () => {
     const text = `${PLAIN}${STRANGE}\n${PLAIN}`;
     const [path, html] = [join(folder, 'text.txt'), join(folder, 'page.html')];
     writeFileSync(path, text);
-    const { code, stdout } = await farfield(path, '--json', '--dense-length', '500', '--continue', '20', '--html', html);
+    const { code, stdout } = await farfield(
+      path,
+      '--json',
+      '--dense-length',
+      '500',
+      '--continue',
+      '20',
+      '--html',
+      html,
+    );
     expect(code).toBe(0);
     const result = JSON.parse(stdout);
     const bytes = Buffer.byteLength(text);

@@ -42,7 +42,12 @@ export const registerDemo: Register = (program, start) => {
   })
     .argument('[file]', 'a UTF-8 text')
     .option('--length <bytes>', 'bytes to read from its start', integer(2), 262_144)
-    .option('--dense-length <bytes>', 'bytes to read with dense attention too, whose time grows with their square', integer(2), 16_384)
+    .option(
+      '--dense-length <bytes>',
+      'bytes to read with dense attention too, whose time grows with their square',
+      integer(2),
+      16_384,
+    )
     .option('--continue <bytes>', 'bytes to add to the end of what was read', integer(0), 400)
     .option('--html <file>', 'write a page of what was found')
     .option('--threads <count>', 'threads; default: one for each core', integer(1));
@@ -53,7 +58,8 @@ export const registerDemo: Register = (program, start) => {
 async function demonstrate(options: Options, context: CommandContext): Promise<void> {
   const path = options.file ?? defaultText();
   const whole = new TextEncoder().encode(await readText(path, 'demo'));
-  if (whole.length < 2) throw new FarfieldError(`demo ${path}: it has ${whole.length} bytes; there is nothing to predict`);
+  if (whole.length < 2)
+    throw new FarfieldError(`demo ${path}: it has ${whole.length} bytes; there is nothing to predict`);
   const bytes = whole.subarray(0, characterEnd(whole, Math.min(options.length, whole.length)));
   await using model = await loadLanguageModel('farfield-small', {
     ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -62,7 +68,9 @@ async function demonstrate(options: Options, context: CommandContext): Promise<v
   const ids = idsOf(model, bytes);
   const short = Math.min(options.denseLength, bytes.length) + 1;
   const title = relative(process.cwd(), path) || path;
-  context.stream(`${title}: ${formatCount(bytes.length)}${bytes.length < whole.length ? ` of ${formatCount(whole.length)}` : ''} bytes\n`);
+  context.stream(
+    `${title}: ${formatCount(bytes.length)}${bytes.length < whole.length ? ` of ${formatCount(whole.length)}` : ''} bytes\n`,
+  );
   const result = await read(model, ids, 'reading', context);
   const start = await read(model, ids.subarray(0, short), 'reading its start', context);
   const denseStart = await read(model, ids.subarray(0, short), 'reading its start, dense', context, dense());
@@ -87,7 +95,11 @@ async function demonstrate(options: Options, context: CommandContext): Promise<v
   context.stream('\n');
   if (options.html !== undefined) {
     const course = courseOf(result.losses);
-    await writeOutputFile(options.html, drawPage({ title, figures, remarks, course, passages, continuation }), context.signal);
+    await writeOutputFile(
+      options.html,
+      drawPage({ title, figures, remarks, course, passages, continuation }),
+      context.signal,
+    );
   }
   context.result(
     {
@@ -179,11 +191,16 @@ function figuresOf(
 
 function remarksOf(whole: PerplexityResult, denseStart: PerplexityResult): string[] {
   const growth = (whole.tokens / denseStart.tokens) ** 2;
-  const peak = whole.peakMemoryBytes === undefined ? [] : [`Peak memory of the process while it read: ${formatBytes(whole.peakMemoryBytes)}.`];
+  const peak =
+    whole.peakMemoryBytes === undefined
+      ? []
+      : [`Peak memory of the process while it read: ${formatBytes(whole.peakMemoryBytes)}.`];
   return [
     `Sparse is what the model was trained with: ${formatPattern(whole.pattern)}. Dense has the same weights.`,
     ...(growth > 2
-      ? [`Dense attention over all of it would take up to ${formatCount(growth)} times the time of its start, and ${formatBytes((denseStart.cacheBytes * whole.tokens) / denseStart.tokens)} of keys and values.`]
+      ? [
+          `Dense attention over all of it would take up to ${formatCount(growth)} times the time of its start, and ${formatBytes((denseStart.cacheBytes * whole.tokens) / denseStart.tokens)} of keys and values.`,
+        ]
       : []),
     ...peak,
   ];
@@ -220,7 +237,10 @@ function describePassages(passages: readonly PagePassage[], { columns, colour }:
 function courseOf(losses: Float32Array): number[] {
   const parts = Math.min(PARTS, losses.length);
   return Array.from({ length: parts }, (_, i) => {
-    const part = losses.subarray(Math.floor((i * losses.length) / parts), Math.floor(((i + 1) * losses.length) / parts));
+    const part = losses.subarray(
+      Math.floor((i * losses.length) / parts),
+      Math.floor(((i + 1) * losses.length) / parts),
+    );
     return part.reduce((sum, nats) => sum + nats, 0) / part.length / Math.LN2;
   });
 }

@@ -78,7 +78,11 @@ async function measure(options: Options, context: CommandContext): Promise<void>
     signal,
   });
   line[Symbol.dispose]();
-  const object = { ...withoutLosses(result), weights: options.weights, ...(compared && { compared: withoutLosses(compared) }) };
+  const object = {
+    ...withoutLosses(result),
+    weights: options.weights,
+    ...(compared && { compared: withoutLosses(compared) }),
+  };
   context.result(object, describe(result, compared));
 }
 

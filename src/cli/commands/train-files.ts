@@ -10,8 +10,8 @@ import {
   type DataFile,
   listFiles,
   parseTrainConfig,
-  saveFolder,
   savedWeights,
+  saveFolder,
   type TrainConfig,
 } from '../../train/index.ts';
 import { readText } from './model-options.ts';
