@@ -23,5 +23,6 @@ export const SECTIONS: readonly Section[] = [
   { id: 'matrix', title: 'Matrix', load: () => import('./matrix/Matrix.svelte') },
   { id: 'gallery', title: 'Gallery', load: () => import('./gallery/Gallery.svelte') },
   { id: 'cost', title: 'Cost', load: () => import('./cost/Cost.svelte') },
+  { id: 'graph', title: 'Graph', load: () => import('./graph/Graph.svelte') },
   { id: 'learn', title: 'Learn', load: () => import('./learn/Learn.svelte') },
 ];

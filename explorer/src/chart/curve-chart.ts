@@ -29,6 +29,7 @@ export interface Curves {
   readonly lines: readonly ChartLine[];
   /** An x that is marked. */
   readonly mark: number | undefined;
+  readonly formatMark: (x: number) => string;
 }
 
 const FONT = '12px "Inter", system-ui, sans-serif';
@@ -167,28 +168,36 @@ export class CurveChart {
     ctx.lineWidth = ratio;
     ctx.strokeStyle = colour('--line-strong');
     ctx.setLineDash([2 * ratio, 3 * ratio]);
-    for (const { name, value } of lines) {
+    let above = -Infinity;
+    for (const { name, value } of [...lines].sort((a, b) => b.value - a.value)) {
       if (value < low || value > high) continue;
       const y = Math.round(this.#plot.valToPos(value, 'y', true));
+      // Under its line where there is no room over it.
+      const isUnder = y - above < 16 * ratio;
+      above = y;
       ctx.beginPath();
       ctx.moveTo(bbox.left, y);
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
       ctx.fillStyle = colour('--quiet');
       ctx.textAlign = 'left';
-      ctx.textBaseline = 'bottom';
-      ctx.fillText(name, bbox.left + 6 * ratio, y - 2 * ratio);
+      ctx.textBaseline = isUnder ? 'top' : 'bottom';
+      ctx.fillText(name, bbox.left + 6 * ratio, y + (isUnder ? 4 : -2) * ratio);
     }
     const [first, last] = [scales.x.min ?? 0, scales.x.max ?? 0];
     if (mark !== undefined && mark >= first && mark <= last) {
       const x = Math.round(this.#plot.valToPos(mark, 'x', true));
-      ctx.strokeStyle = colour('--ink');
+      ctx.strokeStyle = colour('--line-strong');
       ctx.setLineDash([]);
-      ctx.globalAlpha = 0.5;
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
+      const isRight = x > bbox.left + bbox.width / 2;
+      ctx.fillStyle = colour('--ink');
+      ctx.textAlign = isRight ? 'right' : 'left';
+      ctx.textBaseline = 'bottom';
+      ctx.fillText(this.#curves.formatMark(mark), x + (isRight ? -5 : 5) * ratio, bbox.top + bbox.height - 4 * ratio);
     }
     ctx.restore();
   }

@@ -25,7 +25,7 @@ export interface Timing {
   readonly kind: 'timing';
   readonly tokens: number;
   readonly side: Side;
-  /** Median over batches of runs. */
+  /** Of a run, in the fastest of a few batches of runs: what else the machine did lengthens the others. */
   readonly milliseconds: number;
   readonly runs: number;
   /** Of the kernels' memory in use: tensors, mask, and the threads' scratch. */
@@ -62,7 +62,7 @@ export type MeasurePart =
 /** Queries and keys of the check: each head takes n^2 rows of float64 work in JavaScript. */
 const CHECK_TOKENS = 192;
 const BATCH_MILLISECONDS = 25;
-const BATCHES = 3;
+const BATCHES = 5;
 
 /** Attention of one layer over q, k and v of one length, in the kernels' memory. */
 interface Tensors {
@@ -192,14 +192,13 @@ async function time(
   // A long run is not repeated: what the first pays more, placing the mask, is then small beside it.
   if (first > 20 * BATCH_MILLISECONDS) return { milliseconds: first, runs: 1, lse };
   const perBatch = Math.max(1, Math.ceil(BATCH_MILLISECONDS / Math.max(first, 0.05)));
-  const batches: number[] = [];
+  let milliseconds = Infinity;
   for (let batch = 0; batch < BATCHES; batch++) {
     const start = performance.now();
     for (let run = 0; run < perBatch; run++) await device.attention(options);
-    batches.push((performance.now() - start) / perBatch);
+    milliseconds = Math.min(milliseconds, (performance.now() - start) / perBatch);
   }
-  batches.sort((a, b) => a - b);
-  return { milliseconds: batches[BATCHES >> 1], runs: BATCHES * perBatch, lse };
+  return { milliseconds, runs: BATCHES * perBatch, lse };
 }
 
 function compare(

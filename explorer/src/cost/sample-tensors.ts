@@ -9,8 +9,6 @@ export type Content = 'noise' | 'topics';
 
 /** Tokens over which the likeness of `topics` falls to 1/e. */
 export const TOPIC_LENGTH = 64;
-/** Standard deviation of the numbers of q and k under `topics`: a token's score of itself is then 2.25 sqrt(D) on average. */
-const TOPIC_SPREAD = 1.5;
 
 /** Fills q, k and v, each [1, H, N, D], the same for the same seed. */
 export function fillTensors(
@@ -34,7 +32,7 @@ export function fillTensors(
       const row = (head * tokens + token) * width;
       for (let d = 0; d < width; d++) {
         walk[d] = keep * walk[d] + fresh * normal();
-        q[row + d] = TOPIC_SPREAD * walk[d];
+        q[row + d] = walk[d];
         v[row + d] = normal();
       }
     }
