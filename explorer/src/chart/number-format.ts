@@ -8,6 +8,11 @@ export function significant(value: number, digits = 3): string {
   return value.toLocaleString('en', { maximumSignificantDigits: digits });
 }
 
+/** ± of an estimate. */
+export function errorSize(value: number): string {
+  return value !== 0 && value < 1e-3 ? value.toExponential(1) : significant(value, 2);
+}
+
 export function percent(share: number): string {
   return share.toLocaleString('en', { style: 'percent', maximumSignificantDigits: 3 });
 }

@@ -33,7 +33,7 @@ export interface Connectivity {
 export function connectivity(mask: BlockMask, from: number, more: BlockMask = mask): Connectivity {
   const tokens = mask.queries;
   const isWhole = tokens <= MOST_TOKENS_DRAWN;
-  const nodes = isWhole ? Uint32Array.from({ length: tokens }, (_, i) => i) : evenly(tokens);
+  const nodes = isWhole ? Uint32Array.from({ length: tokens }, (_, i) => i) : evenly(tokens, from);
   const own = directedGraph(mask);
   const second = more === mask ? own : directedGraph(more);
   const [edges, added]: [number[], number[]] = [[], []];
@@ -62,9 +62,11 @@ export function connectivity(mask: BlockMask, from: number, more: BlockMask = ma
   };
 }
 
-function evenly(tokens: number): Uint32Array {
+/** Evenly spaced tokens, and the one that hops are counted from. */
+function evenly(tokens: number, from: number): Uint32Array {
   const last = SAMPLED_TOKENS - 1;
-  return Uint32Array.from({ length: SAMPLED_TOKENS }, (_, i) => Math.round((i * (tokens - 1)) / last));
+  const spaced = Array.from({ length: SAMPLED_TOKENS }, (_, i) => Math.round((i * (tokens - 1)) / last));
+  return Uint32Array.from(new Set([...spaced, from])).sort();
 }
 
 /** At most `most` of the items, evenly spaced, the first and the last among them. */

@@ -3,8 +3,8 @@ import type { Connectivity } from './connectivity.ts';
 
 export type Layout = 'circle' | 'line';
 
-/** Distances that have a colour of their own: 1, 2, 3, and all above. */
-const SHADES = 4;
+/** How far the colours of distances 1, 2, 3, and of all above, are from the pattern's towards the lines'. */
+const FADING = [0, 0.4, 0.65, 0.85];
 const UNREACHED = 255;
 
 /** Draws tokens on a circle or a line, and the pairs that attend as arcs between them. Sizes are CSS pixels. */
@@ -28,10 +28,10 @@ export function drawGraph(canvas: HTMLCanvasElement, graph: Connectivity, layout
   drawNumbers(shape, graph, layout);
 }
 
-/** Red, green and blue of the tokens at a distance of `hop`: from the pattern's blue to the panel's line. */
+/** The colour of tokens at a distance of `hop`. */
 export function shadeOfHop(hop: number): string {
   const [near, far] = [channels('--series-1'), channels('--line')];
-  const share = Math.min(SHADES - 1, Math.max(0, hop - 1)) / SHADES;
+  const share = FADING[Math.min(FADING.length, Math.max(1, hop)) - 1];
   return `rgb(${near.map((own, i) => Math.round(own + (far[i] - own) * share)).join(' ')})`;
 }
 
@@ -63,9 +63,12 @@ function onLine(tokens: number, width: number, height: number): (token: number) 
 
 function chord({ context, place, middle }: Shape, from: number, to: number): void {
   const [a, b] = [place(from), place(to)];
+  const half = { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
+  const radius = Math.hypot(a.x - middle.x, a.y - middle.y);
+  // Bent towards the middle, the farther the longer, and so that neighbours' edges are seen inside the circle.
+  const bend = 0.1 + (0.5 * Math.hypot(a.x - b.x, a.y - b.y)) / (2 * radius);
   context.moveTo(a.x, a.y);
-  // Bent towards the middle, so that edges between neighbours are seen inside the circle.
-  context.quadraticCurveTo((a.x + b.x) / 4 + middle.x / 2, (a.y + b.y) / 4 + middle.y / 2, b.x, b.y);
+  context.quadraticCurveTo(half.x + (middle.x - half.x) * bend, half.y + (middle.y - half.y) * bend, b.x, b.y);
 }
 
 /** Reading back over the line, reading ahead under it. */
@@ -103,7 +106,7 @@ function drawTokens({ context, place }: Shape, { nodes, hops, tokens }: Connecti
     const { x, y } = place(token);
     const hop = hops[i];
     context.beginPath();
-    context.arc(x, y, hop === 0 ? size + 2.5 : size, 0, 2 * Math.PI);
+    context.arc(x, y, size + (hop === 0 ? 2.5 : hop === 1 ? 1 : 0), 0, 2 * Math.PI);
     context.fillStyle = hop === 0 ? colour('--ink') : hop === UNREACHED ? colour('--panel') : shadeOfHop(hop);
     context.fill();
     context.lineWidth = hop === UNREACHED ? 1.5 : 1;
@@ -117,6 +120,9 @@ function drawNumbers({ context, place, middle }: Shape, { tokens }: Connectivity
   context.fillStyle = colour('--quiet');
   context.textBaseline = 'middle';
   context.textAlign = 'center';
+  // A rim, so that the numbers under the line are read over its edges.
+  context.strokeStyle = colour('--panel');
+  context.lineWidth = 4;
   const marks = 8;
   const known = new Set<number>();
   for (let i = 0; i <= marks; i++) {
@@ -126,7 +132,10 @@ function drawNumbers({ context, place, middle }: Shape, { tokens }: Connectivity
     const { x, y } = place(token);
     const text = token.toLocaleString('en');
     if (layout === 'line') {
-      if (i % 2 === 0) context.fillText(text, Math.min(2 * middle.x - 16, Math.max(10, x)), y + 16);
+      if (i % 2 === 1) continue;
+      const at = Math.min(2 * middle.x - 20, Math.max(20, x));
+      context.strokeText(text, at, y + 17);
+      context.fillText(text, at, y + 17);
       continue;
     }
     const away = Math.hypot(x - middle.x, y - middle.y);
