@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SECTIONS } from '../../explorer/src/sections.ts';
 import { hasChromium } from '../browser/browser.ts';
+import { composeTests } from './compose.ts';
 import { ExplorerPage } from './explorer-page.ts';
 import { learnTests } from './learn.ts';
 import { matrixTests } from './matrix.ts';
@@ -17,24 +19,26 @@ describe.skipIf(!hasChromium)('the explorer in Chromium', () => {
   });
 
   describe('matrix', () => matrixTests(() => explorer));
+  describe('pattern panel and gallery', () => composeTests(() => explorer));
   describe('learn', () => learnTests(() => explorer));
 
-  it.each([
-    [360, 'light'],
-    [360, 'dark'],
-    [900, 'light'],
-    [900, 'dark'],
-    [1440, 'light'],
-    [1440, 'dark'],
-  ] as const)('is accessible and fits at %i pixels, %s', async (width, colorScheme) => {
+  it.each(SECTIONS)('$title is accessible and fits every width', async ({ id }) => {
     const { page } = explorer;
-    await page.setViewportSize({ width, height: 900 });
-    await page.emulateMedia({ colorScheme });
-    await explorer.open({});
-    await page.waitForSelector('canvas[data-missing="0"]');
-    expect(await explorer.axe()).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
-    await explorer.shoot(`matrix-${width}-${colorScheme}`);
+    await explorer.open({ section: id });
+    await page.waitForSelector('#section > *');
+    for (const width of [360, 900, 1440]) {
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.setViewportSize({ width, height: 900 });
+        await page.emulateMedia({ colorScheme });
+        await page.waitForLoadState('networkidle');
+        await explorer.shoot(`${id}-${width}-${colorScheme}`);
+        expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+        // Each theme and each width at least once.
+        if ((width === 900) === (colorScheme === 'light')) expect(await explorer.axe()).toEqual([]);
+      }
+    }
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.emulateMedia({ colorScheme: 'light' });
   });
 
   it('has not complained', () => {

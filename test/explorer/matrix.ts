@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest';
+import type { PageState } from '../../explorer/src/state/page-state.ts';
+import { receptiveField } from '../../src/mask/index.ts';
 import { allows, type Pattern, parsePattern } from '../../src/pattern/index.ts';
 import type { ExplorerPage } from './explorer-page.ts';
 
@@ -12,8 +14,8 @@ export function matrixTests(explorer: () => ExplorerPage): void {
   const drawn = () =>
     explorer().page.waitForSelector('[aria-busy=false]:not([data-generation="0"]) canvas[data-missing="0"]');
 
-  async function open(pattern: string, tokens: number): Promise<void> {
-    await explorer().open({ patterns: [pattern], tokens });
+  async function open(pattern: string, tokens: number, more: Partial<PageState> = {}): Promise<void> {
+    await explorer().open({ patterns: [pattern], tokens, ...more });
     await drawn();
   }
 
@@ -34,18 +36,86 @@ export function matrixTests(explorer: () => ExplorerPage): void {
   }
 
   it.each([
-    ['causal&(sinks:4+window:5)', 48],
-    ['strided(stride=12)', 96],
-    ['bigBird(block=16,window=3,global=1,random=1,seed=3)', 160],
-  ])('draws %s as it is defined', async (text, tokens) => {
-    await open(text, tokens);
+    ['causal&(sinks:4+window:5)', 48, 0],
+    ['window:3|strided(stride=12)', 96, 1],
+    ['bigBird(block=16,window=3,global=1,random=1,seed=3)', 160, 0],
+  ])('draws %s as it is defined', async (text, tokens, head) => {
+    await open(text, tokens, { heads: 2, head });
     const pattern: Pattern = parsePattern(text);
     const pairs = Array.from({ length: 400 }, (_, i) => [(i * 7919) % tokens, (i * 104729 + i) % tokens] as const);
     const seen = await colours(pairs);
     const none = '239,237,230,255';
     const isDrawn = seen.map((colour) => colour !== none);
-    expect(isDrawn).toEqual(pairs.map(([q, k]) => allows(pattern, { head: 0, q, k })));
+    expect(isDrawn).toEqual(pairs.map(([q, k]) => allows(pattern, { head, q, k })));
     expect(isDrawn.filter(Boolean).length).toBeGreaterThan(10);
+  });
+
+  it('tells full blocks from partial ones, or not, as it is asked', async () => {
+    const { page } = explorer();
+    await open('causal', 256);
+    const pairs = [
+      [200, 10],
+      [200, 196],
+    ] as const;
+    expect(await colours(pairs)).toEqual(['40,104,166,255', '221,146,56,255']);
+    await page.getByRole('button', { name: 'Blocks' }).press('Enter');
+    await page.waitForFunction(() => location.hash.includes('matrix.blocks=0'));
+    await drawn();
+    expect(await colours(pairs)).toEqual(['40,104,166,255', '40,104,166,255']);
+  });
+
+  it('holds a cell that is clicked, with an arc for each pair of its row and column, and keeps it in the address', async () => {
+    const { page } = explorer();
+    await open('causal&(sinks:2+window:3)', 32);
+    const { left, top, scale } = await view();
+    const box = await page.locator('.stage canvas').boundingBox();
+    await page.mouse.click((box?.x ?? 0) + left + 8.5 * scale, (box?.y ?? 0) + top + 10.5 * scale);
+    await page.waitForFunction(() => location.hash.includes('matrix.lock=10%2C8'));
+    await page.locator('.cross').getByText('held').waitFor();
+    // Query 10 reads 0, 1 and 7 to 10; key 8 is read by 8 to 11.
+    await page.getByRole('img', { name: 'query 10 reads 6 keys, key 8 is read by 4 queries' }).waitFor();
+    expect(await page.locator('path.reads').count()).toBe(6);
+    expect(await page.locator('path.readers').count()).toBe(4);
+    await page.mouse.move((box?.x ?? 0) + left + 20.5 * scale, (box?.y ?? 0) + top + 20.5 * scale);
+    await page.reload();
+    await page.locator('.cross').getByText('query 10, key 8').waitFor();
+    await page.focus('[role=application]');
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => !location.hash.includes('matrix.lock'));
+  });
+
+  it("steps through the layers as a token's field grows", async () => {
+    const { page } = explorer();
+    const [local, wide] = ['window:7,0', 'causal&window:7/8'];
+    await explorer().open({ patterns: [local, wide], tokens: 512, own: { 'matrix.token': '400' } });
+    await drawn();
+    const forward = page.getByRole('button', { name: 'Step forward' });
+    for (const layers of [1, 2, 3]) {
+      await forward.press('Enter');
+      const { count } = receptiveField([local, wide].map(parsePattern), { length: 512, layers, query: 400 });
+      await page.getByText(`After ${layers} of 12 layers token 400 depends on ${count} of 512 tokens`).waitFor();
+    }
+    await page.getByRole('button', { name: 'Step back' }).press('Enter');
+    await page.getByText('After 2 of 12 layers').waitFor();
+  });
+
+  it('draws no more than the tiles in sight, however long the text', async () => {
+    const { page } = explorer();
+    await open('causal&(sinks:4+window:256)', 2 ** 20);
+    const box = await page.locator('.stage canvas').boundingBox();
+    const [x, y] = [(box?.x ?? 0) + 300, (box?.y ?? 0) + 300];
+    await page.focus('[role=application]');
+    for (let i = 0; i < 5; i++) await page.keyboard.press('+');
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    await page.mouse.move(x - 200, y - 150, { steps: 4 });
+    await page.mouse.up();
+    await drawn();
+    const tiles = Number(await page.getAttribute('canvas', 'data-drawn'));
+    // A tile is 256 pixels or more wide.
+    const most = (Math.ceil((box?.width ?? 0) / 256) + 1) * (Math.ceil((box?.height ?? 0) / 256) + 1);
+    expect(tiles).toBeGreaterThan(1);
+    expect(tiles).toBeLessThanOrEqual(most);
   });
 
   it('goes from a million tokens to single cells by keyboard, and says what is there', async () => {
@@ -54,10 +124,10 @@ export function matrixTests(explorer: () => ExplorerPage): void {
     await page.focus('[role=application]');
     await page.keyboard.press('Shift+ArrowDown');
     await page.keyboard.press('ArrowDown');
-    for (let i = 0; i < 40; i++) await page.keyboard.press('+');
+    for (let i = 0; i < 24; i++) await page.keyboard.press('+');
     await page.keyboard.press('ArrowRight');
     await drawn();
-    expect((await view()).scale).toBe(48);
+    expect((await view()).scale).toBe(56);
     const text = page.locator('.cross');
     await text.getByText('query 65, key 1: allowed').waitFor();
     expect(await text.innerText()).toContain('65 reads\n66: 0 to 65');
