@@ -94,9 +94,11 @@ async function decoderOf(
     );
   }
   const model = architecture.read(opened.config, `${path}: config.json`);
-  const elements = checkpoint
-    .names()
-    .map((name) => checkpoint.info(name).shape.reduce((product, side) => product * side, 1));
+  const elements = checkpoint.names().map((name) => {
+    const { shape } = checkpoint.info(name);
+    // Two numbers of MXFP4 to a byte.
+    return shape.reduce((product, side) => product * side, name.endsWith('_blocks') ? 2 : 1);
+  });
   return {
     config: model.sizes,
     weightBytes: 4 * elements.reduce((sum, count) => sum + count, 0),

@@ -5,26 +5,12 @@
  *     x += o(attention(q, k, v of norm(x)))
  *     x += sum over the chosen experts of share * down((up + 1) * gate * sigmoid(1.702 gate)),  |up| and gate at most 7
  *
- * The shares are a softmax over the scores of the chosen experts. Every expert is computed for every row and the others' shares are 0:
- * exact, and as many times the work as there are experts to a chosen one. Checkpoints in float (not MXFP4) are read.
+ * The shares are a softmax over the scores of the chosen experts, which alone are computed. Checkpoints in float are read, and those
+ * whose experts are in MXFP4, as published; they are expanded to float32.
  */
 import * as v from 'valibot';
 import { ModelError } from '../../errors.ts';
-import {
-  add,
-  matmul,
-  mul,
-  ROWS,
-  reduceSum,
-  reshape,
-  scaleBy,
-  sigmoid,
-  slice,
-  softmax,
-  transpose,
-  type Value,
-  where,
-} from '../../graph/index.ts';
+import { add, type Value } from '../../graph/index.ts';
 import type { EncoderBuilder } from '../encoder/builder.ts';
 import {
   commonParts,
@@ -35,13 +21,12 @@ import {
   parseConfig,
   readDecoderConfig,
 } from './architecture.ts';
+import { expandMxfp4, MXFP4_GROUP } from './mxfp4.ts';
 
 const schema = v.looseObject({ num_local_experts: count, num_experts_per_tok: count });
 
 const LIMIT = 7;
 const ALPHA = 1.702;
-/** The score of an expert that is not chosen. */
-const NOT_CHOSEN = -1e30;
 
 export const gptOss: DecoderArchitecture = {
   read(json, source) {
@@ -74,7 +59,10 @@ export const gptOss: DecoderArchitecture = {
   },
 };
 
-/** x [rows, hidden] to [rows, hidden]. E experts. */
+/**
+ * x [rows, hidden] to [rows, hidden], by com.microsoft.MoE (ONNX Runtime, ContribOperators.md), which gathers the rows of each expert and
+ * computes these alone. Its matrices are [E, out, in].
+ */
 function mixture(
   b: EncoderBuilder,
   config: DecoderConfig,
@@ -85,52 +73,62 @@ function mixture(
 ): Value {
   const { graph } = b;
   const { hiddenSize, intermediateSize: inner } = config;
-  const number = (value: number) => graph.constant('float32', Float32Array.of(value), []);
-  const half = (part: 'gate' | 'up') => {
-    const product = matmul(
-      graph,
-      reshape(graph, x, [1, ROWS, hiddenSize]),
-      everyOther(b, `${name}.experts.gate_up_proj`, [experts, hiddenSize, 2 * inner], part),
-    );
-    const bias = everyOther(b, `${name}.experts.gate_up_proj_bias`, [experts, 2 * inner], part);
-    return add(graph, product, reshape(graph, bias, [experts, 1, inner])); // [E, rows, inner]
-  };
-  const [gate, up] = [half('gate'), half('up')];
-  const limited = graph.op1({ operator: 'Min', inputs: [gate, number(LIMIT)] }, 'float32', gate.shape);
-  const clipped = graph.op1({ operator: 'Clip', inputs: [up, number(-LIMIT), number(LIMIT)] }, 'float32', up.shape);
-  const gated = mul(graph, limited, sigmoid(graph, scaleBy(graph, limited, ALPHA)));
-  const wide = mul(graph, add(graph, clipped, number(1)), gated);
-  const down = b.tensor(`${name}.experts.down_proj`, [experts, inner, hiddenSize]);
-  const bias = b.tensor(`${name}.experts.down_proj_bias`, [experts, hiddenSize]);
-  const fed = add(graph, matmul(graph, wide, down), reshape(graph, bias, [experts, 1, hiddenSize])); // [E, rows, hidden]
-  const shares = transpose(graph, sharesOf(b, b.linear(x, `${name}.router`, experts), chosen), [1, 0]); // [E, rows]
-  return reduceSum(graph, mul(graph, fed, reshape(graph, shares, [experts, ROWS, 1])), { axis: 0 });
+  const scores = b.linear(x, `${name}.router`, experts); // [rows, E]
+  const wide = expertMatrices(b, `${name}.experts.gate_up_proj`, { experts, into: hiddenSize, out: 2 * inner });
+  const down = expertMatrices(b, `${name}.experts.down_proj`, { experts, into: inner, out: hiddenSize });
+  const wideBias = b.tensor(`${name}.experts.gate_up_proj_bias`, [experts, 2 * inner]);
+  const downBias = b.tensor(`${name}.experts.down_proj_bias`, [experts, hiddenSize]);
+  return graph.op1(
+    {
+      operator: 'MoE',
+      domain: 'com.microsoft',
+      inputs: [x, scores, wide, wideBias, down, downBias],
+      attributes: {
+        k: { type: 'int', value: chosen },
+        // The softmax of all scores, divided by the sum of the chosen ones: that of the chosen scores.
+        normalize_routing_weights: { type: 'int', value: 1 },
+        activation_type: { type: 'string', value: 'swiglu' },
+        // Gate and up take turns in the columns.
+        swiglu_fusion: { type: 'int', value: 1 },
+        swiglu_limit: { type: 'float', value: LIMIT },
+        activation_alpha: { type: 'float', value: ALPHA },
+        activation_beta: { type: 'float', value: 1 },
+      },
+      name: `${name}.experts`,
+    },
+    'float32',
+    x.shape,
+  );
 }
 
-/** Softmax over the `chosen` largest scores of each row [rows, E]; 0 for the others. */
-function sharesOf({ graph }: EncoderBuilder, scores: Value, chosen: number): Value {
-  const [top] = graph.op({
-    operator: 'TopK',
-    inputs: [scores, graph.constant('int64', BigInt64Array.of(BigInt(chosen)))],
-    outputs: [
-      { type: 'float32', shape: [ROWS, chosen] },
-      { type: 'int64', shape: [ROWS, chosen] },
-    ],
-  });
-  if (top === undefined) throw new TypeError('TopK has two outputs');
-  const least = slice(graph, top, chosen - 1, chosen, 1); // [rows, 1]
-  const isChosen = graph.op1({ operator: 'GreaterOrEqual', inputs: [scores, least] }, 'bool', scores.shape);
-  const notChosen = graph.constant('float32', Float32Array.of(NOT_CHOSEN), []);
-  return softmax(graph, where(graph, isChosen, scores, notChosen));
+interface ExpertSizes {
+  readonly experts: number;
+  readonly into: number;
+  readonly out: number;
 }
 
-/** The even columns of a stored tensor (gate) or the odd ones (up). */
-function everyOther(b: EncoderBuilder, name: string, shape: readonly number[], part: 'gate' | 'up'): Value {
-  const asked = b.tensors.ask(name, shape);
-  const own = shape.with(-1, (shape.at(-1) ?? 0) / 2);
-  return b.graph.initializer(`${asked.name}.${part}`, 'float32', own, async () => {
-    const whole = await asked.load();
-    const first = part === 'gate' ? 0 : 1;
-    return Float32Array.from({ length: whole.length / 2 }, (_, i) => whole[2 * i + first] ?? 0);
-  });
+/** Matrices [E, out, in]: stored as floats [E, in, out], or in MXFP4 as `${name}_blocks` and `${name}_scales`. */
+function expertMatrices(b: EncoderBuilder, name: string, { experts, into, out }: ExpertSizes): Value {
+  const { tensors, graph } = b;
+  const shape = [experts, out, into];
+  if (tensors.has(`${name}_blocks`)) {
+    const groups = into / MXFP4_GROUP;
+    const blocks = tensors.askStored(`${name}_blocks`, [experts, out, groups, MXFP4_GROUP / 2]);
+    const scales = tensors.askStored(`${name}_scales`, [experts, out, groups]);
+    const load = async () => expandMxfp4(await blocks.load(), await scales.load());
+    return graph.initializer(blocks.name, 'float32', shape, load);
+  }
+  const asked = tensors.ask(name, [experts, into, out]);
+  return graph.initializer(asked.name, 'float32', shape, async () => transposed(await asked.load(), into, out));
+}
+
+/** Matrices [in, out] one behind the other, each as [out, in]. */
+function transposed(data: Float32Array, into: number, out: number): Float32Array {
+  const result = new Float32Array(data.length);
+  for (let start = 0; start < data.length; start += into * out) {
+    for (let i = 0; i < into; i++) {
+      for (let j = 0; j < out; j++) result[start + j * into + i] = data[start + i * out + j] ?? 0;
+    }
+  }
+  return result;
 }

@@ -18,6 +18,12 @@ export interface TensorSource {
   readonly headNames: readonly string[];
 }
 
+/** A tensor by its name in the file, and what reads it. */
+export interface AskedTensor<Data> {
+  readonly name: string;
+  readonly load: () => Promise<Data>;
+}
+
 /**
  * Tensors by the names of the bare encoder ("encoder.layer.0..."), whether or not the file has the prefix. The graph asks for each by
  * name and shape; check() then compares what was asked for with what there is.
@@ -52,7 +58,20 @@ export class EncoderTensors {
    * Asks for a tensor. Gives its name in the file and what reads it; a tensor that is not there is reported by check().
    * @throws CheckpointError where it has another shape.
    */
-  ask(name: string, shape: readonly number[]): { readonly name: string; readonly load: () => Promise<Float32Array> } {
+  ask(name: string, shape: readonly number[]): AskedTensor<Float32Array> {
+    return this.#ask(name, shape, readFloat32);
+  }
+
+  /** The same, for the bytes of a tensor as it is stored. */
+  askStored(name: string, shape: readonly number[]): AskedTensor<Uint8Array> {
+    return this.#ask(name, shape, async (checkpoint, stored) => (await checkpoint.read(stored)).data);
+  }
+
+  #ask<Data>(
+    name: string,
+    shape: readonly number[],
+    read: (checkpoint: Checkpoint, stored: string) => Promise<Data>,
+  ): AskedTensor<Data> {
     const { checkpoint, source } = this.#source;
     this.#asked.add(name);
     const stored = this.#stored.get(name);
@@ -66,7 +85,7 @@ export class EncoderTensors {
         `${source}: tensor ${stored} has shape [${found.join(', ')}]; its configuration says [${shape.join(', ')}]`,
       );
     }
-    return { name: stored, load: () => readFloat32(checkpoint, stored) };
+    return { name: stored, load: () => read(checkpoint, stored) };
   }
 
   /** Says that a tensor may be there and is not needed, such as a stored copy of a tied one. */
