@@ -1,5 +1,5 @@
 /**
- * Builds dist/: the wasm kernels, then the TypeScript. With --if-stale, only when a source is newer than the last build.
+ * Builds dist/: the wasm kernels, the TypeScript, and the explorer's page. With --if-stale, only when a source is newer than the last build.
  *
  *     node scripts/build.ts [--if-stale]
  */
@@ -14,7 +14,14 @@ function isStale(): boolean {
   if (!existsSync(stamp)) return true;
   const built = statSync(stamp).mtimeMs;
   const sources = globSync(
-    ['src/**/*', 'scripts/{build*,wasm-kernel}.ts', 'package.json', 'tsconfig.json', 'tsdown.config.ts'],
+    [
+      'src/**/*',
+      'explorer/{src/**/*,public/**/*,*.*}',
+      'scripts/{build*,wasm-kernel,pattern-pages/*}.ts',
+      'package.json',
+      'tsconfig.json',
+      'tsdown.config.ts',
+    ],
     {
       cwd: root,
       exclude: (path) => path.endsWith('.test.ts') || path.endsWith('.wasm'),
@@ -38,5 +45,6 @@ function node(...args: string[]): void {
 if (!process.argv.includes('--if-stale') || isStale()) {
   if (existsSync(`${root}scripts/build-wasm.ts`)) node('scripts/build-wasm.ts');
   node('node_modules/tsdown/dist/run.mjs', '--logLevel', 'warn');
+  if (existsSync(`${root}scripts/build-explorer.ts`)) node('scripts/build-explorer.ts');
   writeFileSync(stamp, '');
 }

@@ -1,13 +1,9 @@
 /**
- * Builds the explorer to explorer/dist/ and serves it on this machine until it is stopped:
+ * Builds the explorer from its sources and opens it, with the options of `farfield explore`:
  *
- *     node scripts/explore.ts
+ *     node scripts/explore.ts [--pattern PATTERN] [--length TOKENS] [--no-open]
  */
-import { fileURLToPath } from 'node:url';
-import { build, preview } from 'vite';
+import { runCommandLine } from '../src/cli/program.ts';
+import './build-explorer.ts';
 
-const root = fileURLToPath(new URL('../explorer', import.meta.url));
-
-await build({ root });
-const server = await preview({ root });
-server.printUrls();
+process.exitCode = await runCommandLine(['explore', ...process.argv.slice(2)]);

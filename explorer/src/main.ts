@@ -6,4 +6,5 @@ import './style/base.css';
 
 const target = document.getElementById('page');
 if (target === null) throw new Error('index.html has no element #page');
+target.replaceChildren();
 mount(App, { target });

@@ -108,7 +108,7 @@ export function composeTests(explorer: () => ExplorerPage): void {
     const { page } = explorer();
     await explorer().open({ patterns: ['dense'], tokens: 64 });
     await page.waitForSelector('canvas[data-missing="0"]');
-    await page.getByRole('textbox', { name: 'Tokens' }).fill('1048576');
+    await page.getByRole('textbox', { name: 'Tokens', exact: true }).fill('1048576');
     const alert = page.getByRole('alert');
     await alert.getByText('268 million blocks').waitFor();
     expect(await alert.innerText()).toContain('Shown is what was there before: dense at 64 tokens');

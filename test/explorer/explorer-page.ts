@@ -1,13 +1,16 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { build, type PreviewServer, preview } from 'vite';
 import { FIRST_STATE, type PageState, stateToHash } from '../../explorer/src/state/page-state.ts';
+import { type FolderServer, serveFolder } from '../../src/cli/serve-folder.ts';
 import { executable, launchArguments } from '../browser/browser.ts';
 
+const vite = fileURLToPath(new URL('../../node_modules/vite/bin/vite.js', import.meta.url));
 const root = fileURLToPath(new URL('../../explorer', import.meta.url));
 
 /** The built explorer in real Chromium: one for all tests of one file. */
@@ -17,15 +20,15 @@ export class ExplorerPage implements AsyncDisposable {
   /** What the page complained of: uncaught errors, console errors and warnings. */
   readonly troubles: string[] = [];
   readonly #folder: string;
-  readonly #server: PreviewServer;
+  readonly #server: FolderServer;
   readonly #browser: Browser;
 
-  private constructor(folder: string, server: PreviewServer, browser: Browser, page: Page) {
+  private constructor(folder: string, server: FolderServer, browser: Browser, page: Page) {
     this.#folder = folder;
     this.#server = server;
     this.#browser = browser;
     this.page = page;
-    this.url = server.resolvedUrls?.local[0] ?? '';
+    this.url = server.url;
     page.on('pageerror', (error) => this.troubles.push(error.stack ?? String(error)));
     page.on('console', (message) => {
       if (message.type() === 'error' || message.type() === 'warning') this.troubles.push(message.text());
@@ -35,13 +38,12 @@ export class ExplorerPage implements AsyncDisposable {
   static async start(): Promise<ExplorerPage> {
     const folder = await mkdtemp(join(tmpdir(), 'farfield-explorer-'));
     const outDir = join(folder, 'dist');
-    await build({ root, logLevel: 'warn', build: { outDir, emptyOutDir: true } });
-    const server = await preview({
-      root,
-      logLevel: 'warn',
-      build: { outDir },
-      preview: { port: 0, host: '127.0.0.1' },
+    // In a process of its own, because the tests' environment makes Svelte build for development.
+    await promisify(execFile)(process.execPath, [vite, 'build', '--logLevel', 'warn', '--outDir', outDir], {
+      cwd: root,
+      env: { ...process.env, NODE_ENV: 'production' },
     });
+    const server = await serveFolder(outDir);
     const browser = await chromium.launch({ executablePath: executable, args: [...launchArguments] });
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     return new ExplorerPage(folder, server, browser, page);
@@ -77,7 +79,7 @@ export class ExplorerPage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#browser.close();
-    await this.#server.close();
+    await this.#server[Symbol.asyncDispose]();
     await rm(this.#folder, { recursive: true, force: true });
   }
 }

@@ -151,7 +151,10 @@ export class Page {
 
   /** Takes the state of the address; one that is broken is told, and the last good state stays. */
   readAddress(): void {
-    if (this.#isRead && location.hash === stateToHash(this.#state)) return;
+    if (this.#isRead && location.hash === stateToHash(this.#state)) {
+      this.trouble = '';
+      return;
+    }
     try {
       const state = stateFromHash(location.hash);
       // What the page is opened with is its beginning, not a change.

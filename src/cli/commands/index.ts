@@ -7,6 +7,7 @@ import { registerClassify } from './classify.ts';
 import { registerDemo } from './demo.ts';
 import { registerDoctor } from './doctor.ts';
 import { registerEmbed } from './embed.ts';
+import { registerExplore } from './explore.ts';
 import { registerExport } from './export.ts';
 import { registerFill } from './fill.ts';
 import { registerGenerate } from './generate.ts';
@@ -35,6 +36,7 @@ export const registry: readonly Register[] = [
   registerExport,
   registerAdvise,
   registerMask,
+  registerExplore,
   (program, start) => {
     const bench = program
       .command('bench')
