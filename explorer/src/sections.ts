@@ -24,5 +24,6 @@ export const SECTIONS: readonly Section[] = [
   { id: 'gallery', title: 'Gallery', load: () => import('./gallery/Gallery.svelte') },
   { id: 'cost', title: 'Cost', load: () => import('./cost/Cost.svelte') },
   { id: 'graph', title: 'Graph', load: () => import('./graph/Graph.svelte') },
+  { id: 'content', title: 'Content', load: () => import('./content/Content.svelte') },
   { id: 'learn', title: 'Learn', load: () => import('./learn/Learn.svelte') },
 ];

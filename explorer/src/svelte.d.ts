@@ -1,4 +1,5 @@
 /// <reference types="svelte" />
+/// <reference types="vite/client" />
 declare module '*.svelte' {
   import type { Component } from 'svelte';
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SECTIONS } from '../../explorer/src/sections.ts';
 import { hasChromium } from '../browser/browser.ts';
 import { composeTests } from './compose.ts';
+import { contentTests } from './content.ts';
 import { ExplorerPage } from './explorer-page.ts';
 import { learnTests } from './learn.ts';
 import { matrixTests } from './matrix.ts';
@@ -20,6 +21,7 @@ describe.skipIf(!hasChromium)('the explorer in Chromium', () => {
 
   describe('matrix', () => matrixTests(() => explorer));
   describe('pattern panel and gallery', () => composeTests(() => explorer));
+  describe('content', () => contentTests(() => explorer));
   describe('learn', () => learnTests(() => explorer));
 
   it.each(SECTIONS)('$title is accessible and fits every width', async ({ id }) => {

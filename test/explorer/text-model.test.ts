@@ -1,10 +1,12 @@
 /** The forward pass that runs in the page, against the trainable model of src/model, and its attention weights against their definition. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ModelFiles, TextModel, type TextRun } from '../../explorer/src/content/text-model.ts';
+import { readModelFiles } from '../../explorer/src/content/text/model-files.ts';
+import { type ModelFiles, TextModel, type TextRun } from '../../explorer/src/content/text/text-model.ts';
 import { createDevice, referenceWeights, type WasmDevice } from '../../src/attention/index.ts';
 import { ModelError } from '../../src/errors.ts';
 import { createGpt, type GptConfig } from '../../src/model/gpt.ts';
-import { allows, causal, type Pattern, parsePattern } from '../../src/pattern/index.ts';
+import { gptCheckpoint } from '../../src/model/gpt-checkpoint.ts';
+import { allows, causal, formatPattern, type Pattern, parsePattern } from '../../src/pattern/index.ts';
 
 const hybrid = parsePattern('window:8,0|sinks:2+window:20,0|causal');
 /** An architecture as the bundled model's, smaller: odd widths, and a vocabulary that is no multiple of 8. */
@@ -65,7 +67,7 @@ describe('the model in the page', () => {
     ['a pattern that looks ahead, cut to the past', 'window:9+global:3|dense'],
   ])('has the losses of the trainable model: %s', async (_, given) => {
     const pattern = given === undefined ? undefined : parsePattern(given);
-    const run = pattern === undefined ? own : await model.run(ids, pattern);
+    const run = pattern === undefined ? own : await model.run(ids, [pattern]);
     const wanted = await trainableLosses(pattern === undefined ? undefined : [pattern], rows);
     for (const [i, row] of rows.entries()) expect(run.losses[row]).toBeCloseTo(wanted[i], 4);
     expect(run.losses.length).toBe(200);
@@ -97,7 +99,7 @@ describe('the model in the page', () => {
   });
 
   it('says what of dense attention a pattern loses', async () => {
-    const dense = await model.run(ids, causal());
+    const dense = await model.run(ids, [causal()]);
     const pattern = parsePattern('causal&(sinks:1+window:12,0|window:3,0)');
     const lost = await model.lost(dense, 1, pattern);
     const whole = await model.weights(dense, 1, { start: 0, end: ids.length });
@@ -112,8 +114,22 @@ describe('the model in the page', () => {
     expect(lost[1][200]).toBeGreaterThan(lost[0][200]);
   });
 
+  it('is read from a model folder as it was written', async () => {
+    const bytes = { ...config, vocabularySize: 259, patterns: [hybrid] };
+    await using gpt = await createGpt(bytes, { seed: 2, device });
+    const written = gptCheckpoint(bytes, gpt.parameters);
+    const file = (name: string) => Buffer.concat([...(written.get(name) ?? [])]);
+    const read = await readModelFiles(file('config.json').toString(), file('model.safetensors'));
+    expect(read.config).toMatchObject({ ...bytes, patterns: [parsePattern(formatPattern(hybrid))] });
+    expect(read.weights.size).toBe(gpt.parameters.length);
+    for (const { name, data } of gpt.parameters) expect(read.weights.get(name), name).toEqual(data);
+    const other = JSON.stringify({ ...JSON.parse(file('config.json').toString()), vocab_size: 300 });
+    await expect(readModelFiles(other, file('model.safetensors'))).rejects.toThrow('models of bytes');
+    await expect(readModelFiles('{', file('model.safetensors'))).rejects.toThrow('config.json is not JSON');
+  });
+
   it('refuses what it cannot run', async () => {
-    await expect(model.run(ids.subarray(0, 1), undefined)).rejects.toThrow('the text has 1 bytes');
+    await expect(model.run(ids.subarray(0, 1), undefined)).rejects.toThrow('the text has 1 tokens');
     await expect(model.run(Int32Array.from({ length: 257 }), undefined)).rejects.toThrow('from 2 to 256');
     await expect(model.run(Int32Array.of(1, 300), undefined)).rejects.toThrow('300 is not one of the 257 tokens');
     const other = { ...files, config: { ...config, activation: 'gelu' as const } };

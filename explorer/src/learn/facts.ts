@@ -47,7 +47,10 @@ export function computeFacts(facts: readonly Fact[], subject: Subject): ShownFac
       name: `After ${layers} layer${layers === 1 ? '' : 's'} it depends on`,
       value: plural(receptiveField(patterns, { length: tokens, layers, query: tokens - 1, heads }).count),
     }),
-    connected: () => ({ name: 'Layers until all are connected', value: connected(pattern, tokens, heads) }),
+    connected: () => ({
+      name: `Layers until all are connected${patterns.length > 1 ? ', all like the one shown' : ''}`,
+      value: connected(pattern, tokens, heads),
+    }),
   };
   return facts.map((fact) => compute[fact]());
 }

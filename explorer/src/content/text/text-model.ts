@@ -3,12 +3,12 @@
  * the kernels of src/attention, products in product.ts, everything between in TypeScript. Shape letters: N tokens, H heads, G
  * key/value heads, D their width.
  */
-import type { SparseWeights, Tensor, WasmDevice } from '../../../src/attention/index.ts';
-import { ArgumentError, ModelError } from '../../../src/errors.ts';
-import { compileMask } from '../../../src/mask/index.ts';
-import type { GptConfig } from '../../../src/model/gpt.ts';
-import { frequenciesOf, sizesOf } from '../../../src/model/transformer.ts';
-import { causal, intersect, type Pattern } from '../../../src/pattern/index.ts';
+import type { SparseWeights, Tensor, WasmDevice } from '../../../../src/attention/index.ts';
+import { ArgumentError, ModelError } from '../../../../src/errors.ts';
+import { compileMask } from '../../../../src/mask/index.ts';
+import type { GptConfig } from '../../../../src/model/gpt.ts';
+import { frequenciesOf, sizesOf } from '../../../../src/model/transformer.ts';
+import { causal, intersect, type Pattern } from '../../../../src/pattern/index.ts';
 import { createProduct, type Packed, type Product, pack, paddedColumns, paddedRows } from './product.ts';
 import { addColumns, copyColumns, gate, lossesOf, rmsNorm, rotaryAngles, rotate } from './rows.ts';
 
@@ -95,22 +95,25 @@ export class TextModel {
   }
 
   /**
-   * Runs a text with `pattern` in every layer, or with the model's own patterns; cut to the past either way.
+   * Runs a text: layer i has patterns[i % patterns.length], by default those that the model was trained with; cut to the past either way.
    * @throws ArgumentError for fewer than 2 tokens, more than the context, or a token that is none.
    */
-  async run(ids: Int32Array, pattern: Pattern | undefined, { onLayer, signal }: RunOptions = {}): Promise<TextRun> {
+  async run(
+    ids: Int32Array,
+    patterns: readonly Pattern[] = this.config.patterns ?? [],
+    { onLayer, signal }: RunOptions = {},
+  ): Promise<TextRun> {
     const { hiddenSize, heads, layers, vocabularySize, context, normEpsilon = 1e-5 } = this.config;
     const { width, keys, inner } = sizesOf(this.config);
     const keyValueHeads = keys / width;
     const rows = ids.length;
     if (rows < 2 || rows > context) {
-      throw new ArgumentError(`the text has ${rows} bytes; the model reads from 2 to ${context}`);
+      throw new ArgumentError(`the text has ${rows} tokens; the model reads from 2 to ${context}`);
     }
     const stranger = ids.find((id) => !(id >= 0 && id < vocabularySize));
     if (stranger !== undefined) throw new ArgumentError(`${stranger} is not one of the ${vocabularySize} tokens`);
-    const own = this.config.patterns ?? [];
     const seen = Array.from({ length: layers }, (_, i) => {
-      const wanted = pattern ?? own[i % own.length];
+      const wanted = patterns[i % patterns.length];
       return wanted === undefined ? causal() : intersect(causal(), wanted);
     });
     const masks = new Map<string, ReturnType<typeof compileMask>>();

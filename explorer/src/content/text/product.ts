@@ -5,8 +5,8 @@
  * The micro-kernel keeps 4 rows x 8 columns of y in 8 vectors; for each number of the inner axis it loads 8 numbers of W, which
  * stand together, and one of each row of x. On one thread that is about ten times a product in plain TypeScript.
  */
-import { hasRelaxedSimd } from '../../../src/attention/wasm/platform.ts';
-import { Body, encodeModule, I32, SIMD, V128 } from '../../../src/attention/wasm/score/assembler.ts';
+import { hasRelaxedSimd } from '../../../../src/attention/wasm/platform.ts';
+import { Body, encodeModule, I32, SIMD, V128 } from '../../../../src/attention/wasm/score/assembler.ts';
 
 /** Rows of x and columns of y that the micro-kernel computes at once. */
 const [ROWS, COLUMNS] = [4, 8];

@@ -1,0 +1,97 @@
+/** Holds the model and the last two runs, of the pattern and of dense attention. */
+import { createDevice, type SparseWeights, type WasmDevice } from '../../../../src/attention/index.ts';
+import { causal, formatPattern, intersect, parsePattern } from '../../../../src/pattern/index.ts';
+import { answerPosts } from '../../engine/worker-link.ts';
+import { readModelFiles } from './model-files.ts';
+import type { Answer, ModelFacts, Question, RowFacts, RunFacts } from './questions.ts';
+import { TextModel, type TextRun } from './text-model.ts';
+
+/** Empty where the package that this page was built from has no model. */
+const BUNDLED: Readonly<Record<string, string>> = import.meta.glob(
+  '../../../../models/farfield-small/{config.json,model.safetensors}',
+  { query: '?url', import: 'default', eager: true },
+);
+
+let device: WasmDevice | undefined;
+let model: TextModel | undefined;
+let runs: { readonly pattern: TextRun; readonly dense: TextRun } | undefined;
+
+answerPosts<Question, Answer>(async (question, onShare) => {
+  if (question.kind === 'open') return open(question.files);
+  if (question.kind === 'run') return { run: await run(question.ids, question.patterns, onShare) };
+  return { row: await row(question.layer, question.head, question.token) };
+});
+
+async function open(given: Extract<Question, { kind: 'open' }>['files']): Promise<Answer> {
+  const files = given ?? (await bundled());
+  if (files === undefined) return {};
+  const read = await readModelFiles(files.config, files.safetensors);
+  device ??= await createDevice();
+  model = await TextModel.create(read, device);
+  runs = undefined;
+  const { layers, heads, context, patterns } = read.config;
+  let parameters = 0;
+  for (const { length } of read.weights.values()) parameters += length;
+  const facts: ModelFacts = { parameters, layers, heads, context, pattern: formatPattern(patterns?.[0] ?? causal()) };
+  return { model: facts };
+}
+
+async function bundled() {
+  const url = (name: string): string | undefined => Object.entries(BUNDLED).find(([path]) => path.endsWith(name))?.[1];
+  const [config, weights] = [url('config.json'), url('model.safetensors')];
+  if (config === undefined || weights === undefined) return undefined;
+  const get = async (address: string): Promise<Response> => {
+    const response = await fetch(new URL(address, import.meta.url));
+    if (!response.ok) throw new Error(`the model's file ${address} could not be fetched: status ${response.status}`);
+    return response;
+  };
+  return {
+    config: await (await get(config)).text(),
+    safetensors: new Uint8Array(await (await get(weights)).arrayBuffer()),
+  };
+}
+
+async function run(ids: Int32Array, texts: readonly string[], onShare: (share: number) => void): Promise<RunFacts> {
+  const own = opened();
+  const start = performance.now();
+  const patterns = texts.map((text) => parsePattern(text));
+  const { layers } = own.config;
+  const part = (which: number) => ({ onLayer: (done: number) => onShare((which + done / layers) / 3.5) });
+  const pattern = await own.run(ids, patterns, part(0));
+  const dense = await own.run(ids, [causal()], part(1));
+  const trained = await own.run(ids, undefined, part(2));
+  const lost: Float32Array[][] = [];
+  for (let layer = 0; layer < layers; layer++) {
+    lost.push(await own.lost(dense, layer, intersect(causal(), patterns[layer % patterns.length])));
+  }
+  runs = { pattern, dense };
+  const bits = { pattern: bitsOf(pattern), dense: bitsOf(dense), trained: bitsOf(trained) };
+  return { bits, lost, milliseconds: performance.now() - start };
+}
+
+function bitsOf({ losses }: TextRun): Float32Array {
+  const bits = new Float32Array(losses.length + 1);
+  for (const [i, loss] of losses.entries()) bits[i + 1] = loss / Math.LN2;
+  return bits;
+}
+
+async function row(layer: number, head: number, token: number): Promise<RowFacts> {
+  if (runs === undefined) throw new Error('the worker was asked for weights before a text was run');
+  const of = async (run: TextRun): Promise<Float32Array> => {
+    const weights = await opened().weights(run, layer, { start: token, end: token + 1 });
+    return spread(weights[head], run.ids.length);
+  };
+  return { pattern: await of(runs.pattern), dense: await of(runs.dense) };
+}
+
+/** One row written out. */
+function spread({ columns, values }: SparseWeights, tokens: number): Float32Array {
+  const whole = new Float32Array(tokens);
+  for (const [pair, key] of columns.entries()) whole[key] = values[pair];
+  return whole;
+}
+
+function opened(): TextModel {
+  if (model === undefined) throw new Error('the worker was asked before it had a model');
+  return model;
+}
