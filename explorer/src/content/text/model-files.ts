@@ -1,5 +1,7 @@
 /** The files of a model folder, as gptCheckpoint() of src/model writes it, back to what TextModel runs. */
-import { memorySource, openSafetensors, readFloat32 } from '../../../../src/checkpoint/index.ts';
+import { memorySource } from '../../../../src/checkpoint/byte-source.ts';
+import { openSafetensors } from '../../../../src/checkpoint/safetensors.ts';
+import { readFloat32 } from '../../../../src/checkpoint/to-float32.ts';
 import { ModelError } from '../../../../src/errors.ts';
 import type { GptConfig } from '../../../../src/model/gpt.ts';
 import { parsePattern } from '../../../../src/pattern/index.ts';

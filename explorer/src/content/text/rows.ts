@@ -24,10 +24,10 @@ export interface Angles {
   readonly half: number;
 }
 
-/** cos and sin of position * frequencies[i]. */
-export function rotaryAngles(rows: number, frequencies: Float64Array): Angles {
-  const half = frequencies.length;
-  const angle = (at: number): number => Math.floor(at / half) * frequencies[at % half];
+/** cos and sin of position * base^(-2 i / width) for each position and i. */
+export function rotaryAngles(rows: number, width: number, base: number): Angles {
+  const half = width / 2;
+  const angle = (at: number): number => Math.floor(at / half) * base ** ((-2 * (at % half)) / width);
   const make = (f: (x: number) => number) => Float32Array.from({ length: rows * half }, (_, at) => f(angle(at)));
   return { cos: make(Math.cos), sin: make(Math.sin), half };
 }

@@ -7,7 +7,6 @@ import type { SparseWeights, Tensor, WasmDevice } from '../../../../src/attentio
 import { ArgumentError, ModelError } from '../../../../src/errors.ts';
 import { compileMask } from '../../../../src/mask/index.ts';
 import type { GptConfig } from '../../../../src/model/gpt.ts';
-import { frequenciesOf, sizesOf } from '../../../../src/model/transformer.ts';
 import { causal, intersect, type Pattern } from '../../../../src/pattern/index.ts';
 import { createProduct, type Packed, type Product, pack, paddedColumns, paddedRows } from './product.ts';
 import { addColumns, copyColumns, gate, lossesOf, rmsNorm, rotaryAngles, rotate } from './rows.ts';
@@ -32,6 +31,17 @@ export interface TextRun {
 export interface RunOptions {
   readonly onLayer?: (done: number, of: number) => void;
   readonly signal?: AbortSignal;
+}
+
+/** As sizesOf() of src/model has them, which would bring the engine for whole graphs with it. */
+function sizesOf({
+  hiddenSize,
+  heads,
+  keyValueHeads = heads,
+  intermediateSize = 16 * Math.ceil(hiddenSize / 6),
+}: GptConfig) {
+  const width = hiddenSize / heads;
+  return { width, keys: keyValueHeads * width, inner: intermediateSize };
 }
 
 interface Layer {
@@ -122,7 +132,7 @@ export class TextModel {
       if (!masks.has(key))
         masks.set(key, compileMask(one, { queries: rows, keys: rows, heads, length: Number.POSITIVE_INFINITY }));
     }
-    const angles = rotaryAngles(rows, frequenciesOf(this.config) ?? new Float64Array());
+    const angles = rotaryAngles(rows, width, this.config.rotaryBase ?? 10_000);
     const room = new Room(this.#device);
     const x = room.floats(rows, hiddenSize);
     const normed = room.floats(rows, hiddenSize);
