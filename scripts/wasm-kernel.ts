@@ -71,36 +71,56 @@ export async function compileKernel(build: KernelBuild): Promise<Uint8Array<Arra
 }
 
 /**
- * The micro-kernels, unrolled: C [rows, P] (+)= A [rows, K] B [K, P]. `score` reads A with its K axis contiguous (keys), and
- * starts from zero; `value` reads A with its row axis contiguous (values) and adds to C. `gradient` sums over queries: A is panels
- * of P queries, `stepA` apart, B the rows of the queries, C the rows of the keys, P of their columns.
+ * The micro-kernels, unrolled: C [rows, P] (+)= A [rows, K] B [K, P]. `score` is for rows of keys A, the panel of queries B and starts
+ * from zero. `value` adds to C, rows of queries and P of their columns: A is a panel of probabilities with its queries adjacent, B rows of
+ * values. `gradient` sums over queries: A is panels of P queries, `stepA` apart, B the rows of the queries, C the rows of the keys,
+ * P of their columns.
  */
 export function tiles(panel: number): string {
   const vectors = panel / 4;
   const each = (count: number, line: (i: number) => string) =>
     Array.from({ length: count }, (_, i) => line(i)).join('');
-  const tile = (name: 'score' | 'value', rows: number) => {
-    const score = name === 'score';
+  const score = (rows: number) => {
     const cells = (line: (i: number, j: number) => string) => each(rows, (i) => each(vectors, (j) => line(i, j)));
     return `
-export function ${name}Tile${rows}(A: usize, strideA: usize, B: usize, C: usize, K: i32): void {
-${score ? each(rows, (i) => `  let a${i}: usize = A + ${i} * strideA;\n`) : '  let a: usize = A;\n'}\
-${cells((i, j) => `  let c${i}_${j} = ${score ? 'f32x4.splat(0)' : `v128.load(C, ${(i * vectors + j) * 16})`};\n`)}\
+export function scoreTile${rows}(A: usize, strideA: usize, B: usize, C: usize, K: i32): void {
+${each(rows, (i) => `  let a${i}: usize = A + ${i} * strideA;\n`)}\
+${cells((i, j) => `  let c${i}_${j} = f32x4.splat(0);\n`)}\
   let b: usize = B;
   for (let k: i32 = 0; k < K; k++) {
 ${each(vectors, (j) => `    const b${j} = v128.load(b, ${j * 16});\n`)}\
 ${each(
   rows,
   (i) =>
-    (score
-      ? `    const x${i} = v128.load32_splat(a${i});\n    a${i} += 4;\n`
-      : `    const x${i} = v128.load32_splat(a, ${i * 4});\n`) +
+    `    const x${i} = v128.load32_splat(a${i});\n    a${i} += 4;\n` +
     each(vectors, (j) => `    c${i}_${j} = fma(x${i}, b${j}, c${i}_${j});\n`),
 )}\
     b += ${panel * 4};
-${score ? '' : '    a += strideA;\n'}\
   }
 ${cells((i, j) => `  v128.store(C, c${i}_${j}, ${(i * vectors + j) * 16});\n`)}\
+}
+`;
+  };
+  const value = (rows: number) => {
+    const cells = (line: (i: number, j: number) => string) => each(rows, (i) => each(vectors, (j) => line(i, j)));
+    const start = (i: number) => (i === 0 ? 'C' : `C + ${i} * strideC`);
+    return `
+export function valueTile${rows}(A: usize, B: usize, strideB: usize, C: usize, strideC: usize, K: i32): void {
+${cells((i, j) => `  let c${i}_${j} = v128.load(${start(i)}, ${j * 16});\n`)}\
+  let a: usize = A;
+  let b: usize = B;
+  for (let k: i32 = 0; k < K; k++) {
+${each(vectors, (j) => `    const b${j} = v128.load(b, ${j * 16});\n`)}\
+${each(
+  rows,
+  (i) =>
+    `    const x${i} = v128.load32_splat(a, ${i * 4});\n` +
+    each(vectors, (j) => `    c${i}_${j} = fma(x${i}, b${j}, c${i}_${j});\n`),
+)}\
+    a += ${panel * 4};
+    b += strideB;
+  }
+${cells((i, j) => `  v128.store(${start(i)}, c${i}_${j}, ${j * 16});\n`)}\
 }
 `;
   };
@@ -132,29 +152,31 @@ ${cells((i, j) => `  v128.store(${start(i)}, c${i}_${j}, ${j * 16});\n`)}\
 `;
   };
   const sizes = Array.from({ length: TILE_ROWS }, (_, i) => i + 1);
-  const dispatch = (name: string) => `
-export function ${name}Remainder(rows: i32, A: usize, strideA: usize, B: usize, C: usize, K: i32): void {
-${sizes
-  .slice(0, -1)
-  .map((rows) => `  ${rows > 1 ? 'else ' : ''}if (rows == ${rows}) ${name}Tile${rows}(A, strideA, B, C, K);\n`)
-  .join('')}}
-`;
+  const choose = (call: (rows: number) => string) =>
+    each(TILE_ROWS - 1, (i) => `  ${i > 0 ? 'else ' : ''}if (rows == ${i + 1}) ${call(i + 1)};\n`);
+  // A panel's queries are shared out among tiles that all have eight sums or more to fill the multipliers with.
+  const valueRows = panel === 16 ? [6, 6, 4] : [4, 4];
+  const firstRow = (i: number) => valueRows.slice(0, i).reduce((sum, rows) => sum + rows, 0);
   return `// Written by scripts/build-wasm.ts.
 import { fma } from './vector';
 
 /** Width of a panel: the queries that one micro-kernel call handles. */
 export const P: i32 = ${panel};
 export const TILE_ROWS: i32 = ${TILE_ROWS};
-${sizes.map((rows) => tile('score', rows) + tile('value', rows) + gradient(rows)).join('')}${dispatch('score')}${dispatch('value')}
+${sizes.map((rows) => score(rows) + gradient(rows)).join('')}${[...new Set(valueRows)].map(value).join('')}
+export function valuePanel(A: usize, B: usize, strideB: usize, C: usize, strideC: usize, K: i32): void {
+${valueRows
+  .map(
+    (rows, i) => `  valueTile${rows}(A + ${4 * firstRow(i)}, B, strideB, C + ${firstRow(i)} * strideC, strideC, K);\n`,
+  )
+  .join('')}}
+
+export function scoreRemainder(rows: i32, A: usize, strideA: usize, B: usize, C: usize, K: i32): void {
+${choose((rows) => `scoreTile${rows}(A, strideA, B, C, K)`)}}
+
 export function gradientRemainder(
   rows: i32, A: usize, stepA: usize, count: i32, B: usize, strideB: usize, C: usize, strideC: usize,
 ): void {
-${sizes
-  .slice(0, -1)
-  .map(
-    (rows) =>
-      `  ${rows > 1 ? 'else ' : ''}if (rows == ${rows}) gradientTile${rows}(A, stepA, count, B, strideB, C, strideC);\n`,
-  )
-  .join('')}}
+${choose((rows) => `gradientTile${rows}(A, stepA, count, B, strideB, C, strideC)`)}}
 `;
 }

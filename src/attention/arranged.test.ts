@@ -94,6 +94,7 @@ const problem = fc.record({
   layout: fc.constantFrom('BHND' as const, 'BNHD' as const),
   softcap: fc.option(fc.constant(3), { nil: undefined }),
   sink: fc.boolean(),
+  dropout: fc.option(fc.constant(0.3), { nil: undefined }),
   pattern,
   seed: fc.nat(),
 });
@@ -114,6 +115,7 @@ function optionsOf(p: typeof problem extends fc.Arbitrary<infer P> ? P : never):
     scale: 0.2 / Math.sqrt(width),
     ...(p.softcap === undefined ? {} : { softcap: p.softcap }),
     ...(p.sink ? { sinkLogits: numbers(heads, seed + 5) } : {}),
+    ...(p.dropout === undefined ? {} : { dropout: { rate: p.dropout, seed } }),
   };
 }
 
@@ -167,6 +169,7 @@ describe.each(builds)('attention in an order of its own on the wasm build %s', (
       layout: 'BHND',
       softcap: undefined,
       sink: true,
+      dropout: undefined,
       pattern,
       seed: 7,
     });
@@ -198,11 +201,46 @@ describe.each(builds)('attention in an order of its own on the wasm build %s', (
     }
   });
 
-  it('drops and modifies the pairs that it should: by their true positions', async () => {
+  it('drops the pairs that the natural order drops', async () => {
     const options = { ...example(strided(30), 1), dropout: { rate: 0.3, seed: 5 } };
-    const want = referenceAttention(options);
-    expectClose('output', (await device.attention(options)).output.data, want.output, TOLERANCE);
+    await using natural = await createDevice({ build, threads: 2, leastGain: NEVER });
+    const [got, want] = [await both(options), await both(options, natural)];
+    for (const name of ['output', 'gradQ', 'gradK', 'gradV'] as const) {
+      expectClose(name, got[name].data, Float64Array.from(want[name].data), TOLERANCE);
+    }
+    expect(got.output.data).not.toEqual(want.output.data);
   });
+
+  it.each([ALWAYS, NEVER])(
+    'keeps what is not a number to the gradients that depend on it, least gain %s',
+    async (leastGain) => {
+      await using own = await createDevice({ build, threads: 2, leastGain });
+      const spoiled = fc.record({
+        problem,
+        which: fc.constantFrom('q' as const, 'k' as const, 'v' as const, 'gradOutput' as const),
+        place: fc.nat(),
+      });
+      await fc.assert(
+        fc.asyncProperty(spoiled, async ({ problem: p, which, place }) => {
+          const { pattern: _, ...others } = optionsOf({ ...p, softcap: undefined, dropout: undefined });
+          const { queries, keys } = p;
+          const mask = compileMask(p.pattern, { queries, keys, heads: p.groups * p.perGroup, length: Infinity });
+          const options = { ...others, mask };
+          const { data } = options[which];
+          data[place % data.length] = Number.NaN;
+          const got = await both(options, own);
+          const want = referenceGradients({ ...options, ...got });
+          for (const name of ['gradQ', 'gradK', 'gradV'] as const) {
+            for (let i = 0; i < want[name].length; i++) {
+              if (Number.isFinite(want[name][i]) && !Number.isFinite(got[name].data[i]))
+                expect.fail(`${name} at ${i} is ${got[name].data[i]}`);
+            }
+          }
+        }),
+        { numRuns: 25 },
+      );
+    },
+  );
 
   it.each(['q', 'k', 'v'] as const)('keeps what is not a number in %s to the rows that see it', async (which) => {
     const pattern = union(sinks(2), window(10), window({ left: 30, right: 30, dilation: 8 }));

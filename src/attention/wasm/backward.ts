@@ -4,7 +4,7 @@ import type { AnyGradientOptions, NumberArray, Tensor } from '../types.ts';
 import { Arena, type Part } from './arena.ts';
 import type { HeadRange, JobBase, WasmDevice } from './device.ts';
 import type { Heap } from './heap.ts';
-import { WIDEST_PANEL } from './job.ts';
+import { padded } from './job.ts';
 import type { ParameterGradients } from './parameter-gradients.ts';
 import type { PlacedPass } from './passes.ts';
 
@@ -12,6 +12,8 @@ import type { PlacedPass } from './passes.ts';
 const SEGMENTS = 16;
 /** Query blocks that a segment has at least; its gradients of keys and values are summed with its neighbours'. */
 const LEAST_BLOCKS = 8;
+
+const NO_SLOTS = new Int32Array();
 
 export interface GradientTensors {
   readonly gradQ: Tensor<NumberArray>;
@@ -77,19 +79,37 @@ export async function runBackward(
   for (const job of jobs) {
     const own = new Arena(heap, part);
     try {
-      const segments = planSegments(job.blocks, part, count / part.groups);
+      const isDirect = isOneToOne(job, part, count / part.groups);
+      const planned = planSegments(job.blocks, part, count / part.groups);
+      const segments = isDirect ? planned.map((segment) => ({ ...segment, slots: NO_SLOTS, count: 0 })) : planned;
       const buffers = sums.place(own, heap, segments);
       const table = placeSegments(own, heap, segments, buffers, problem);
       const backward = { ...gradients, segments: table, segmentCount: segments.length };
-      await device.run({ ...job, ...places, backward: { step: 'segments', ...backward } }, signal);
+      const writes = isDirect && !job.pass?.isLater && job.pass?.hasAllKeys;
+      // The sum of no segments is zero everywhere.
+      const nothing = { ...backward, segmentCount: 0 };
+      if (isDirect && !job.pass?.isLater && !writes)
+        await device.run({ ...job, ...places, backward: { step: 'sum', ...nothing } }, signal);
+      const direct = isDirect ? ({ direct: writes ? 'write' : 'add' } as const) : {};
+      await device.run({ ...job, ...places, backward: { step: 'segments', ...backward, ...direct } }, signal);
       sums.collect(heap);
-      await device.run({ ...job, ...places, backward: { step: 'sum', ...backward } }, signal);
+      if (!isDirect) await device.run({ ...job, ...places, backward: { step: 'sum', ...backward } }, signal);
     } finally {
       own.free();
     }
   }
   for (const job of arena.roundings()) await device.run(job, signal);
   if (gradSinkLogits) addSinkGradient(gradSinkLogits, problem, lse, heap.floats(delta, rows), start, range, part);
+}
+
+/** Whether no two segments of the job have keys in common: each key block has one query block, the same in all heads that share it. */
+function isOneToOne({ pass, blocks: { headRows } }: JobBase, part: Part, perGroup: number): boolean {
+  if (!pass?.isOneToOne) return false;
+  const first = part.group * perGroup;
+  for (let head = first; head < first + part.groups * perGroup; head++) {
+    if (headRows[head] !== headRows[head - ((head - first) % perGroup)]) return false;
+  }
+  return true;
 }
 
 /** Returns the address of the segments' words. */
@@ -130,10 +150,6 @@ function addSinkGradient(
       gradient[first + h] -= sum;
     }
   }
-}
-
-function padded(width: number): number {
-  return Math.ceil(width / WIDEST_PANEL) * WIDEST_PANEL;
 }
 
 /**

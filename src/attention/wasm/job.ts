@@ -54,7 +54,14 @@ export interface Job {
    * Where the mask has some of the pairs: whether earlier jobs had others, the blocks of queries in its own order, and the most key
    * blocks that one of them sees.
    */
-  readonly pass?: { readonly isLater: boolean; readonly queryBlocks: number; readonly mostKeyBlocks: number };
+  readonly pass?: {
+    readonly isLater: boolean;
+    readonly queryBlocks: number;
+    readonly mostKeyBlocks: number;
+    /** Whether each key block is seen by one query block, and whether all keys are in such blocks. */
+    readonly isOneToOne: boolean;
+    readonly hasAllKeys: boolean;
+  };
   /** Other queries (strides of q) with a mask of their own in the same softmax. */
   readonly second?: { readonly address: number; readonly mask: PlacedMask };
   /** A backward pass: its segments, or their sum. */
@@ -69,6 +76,8 @@ export interface Job {
     /** SEGMENT_WORDS words for each. */
     readonly segments: number;
     readonly segmentCount: number;
+    /** Gradients of keys and values are written, or added, where they belong, and there is nothing to sum. */
+    readonly direct?: 'write' | 'add';
   };
   /** Attention weights of the query rows start .. end - 1: the address of their table (kernel/job.ts); lse may be 0. */
   readonly weights?: { readonly table: number; readonly start: number; readonly end: number };
@@ -78,7 +87,7 @@ export interface Job {
 
 export const SEGMENT_WORDS = 11;
 
-export const JOB_WORDS = 82;
+export const JOB_WORDS = 83;
 export const NEXT_TASK_WORD = 0;
 export const CANCELLED_WORD = 2;
 const T = 64;
@@ -141,9 +150,14 @@ function blocksBytes(job: Shape): number {
 export function scratchBytes(job: Shape & Pick<Job, 'backward'>): number {
   const { queryWidth, valueWidth, backward } = job;
   const floats = backward
-    ? 3 * queryWidth + 2 * valueWidth + 2 * T + WIDEST_PANEL + 5
-    : 2 * queryWidth + valueWidth + Math.max(queryWidth, valueWidth) + WIDEST_PANEL + 5;
+    ? 2 * (queryWidth + padded(queryWidth) + valueWidth) + padded(valueWidth) + 2 * T + WIDEST_PANEL + 6
+    : 2 * queryWidth + padded(valueWidth) + Math.max(queryWidth, valueWidth) + WIDEST_PANEL + 5;
   return MAXIMUM_LINES * LINE_BYTES + blocksBytes(job) + 4 * T * floats + 256;
+}
+
+/** Width of a row of sums: a whole number of panels. */
+export function padded(width: number): number {
+  return Math.ceil(width / WIDEST_PANEL) * WIDEST_PANEL;
 }
 
 /** Numbers the jobs: what a worker keeps copies of is one job's. */
@@ -193,6 +207,7 @@ export function writeJob(words: Uint32Array, job: Job): void {
   serial = (serial + 1) | 0;
   words.set([serial, slotCount(job), blocksBytes(job)], 62);
   words[81] = blocksPerTask(job);
+  if (job.backward?.direct) words[82] = job.backward.direct === 'write' ? 1 : 2;
 }
 
 function typeWord(type: NumberType = 'f32'): number {

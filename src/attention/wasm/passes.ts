@@ -31,9 +31,10 @@ export class PlacedMasks {
     return [{ blocks: mask, mask: this.#place(mask) }];
   }
 
-  /** Scattered patterns in several, where that is less work. What is done to scores or drops some needs the positions as they are. */
-  passes({ mask, score, dropout }: Problem): PlacedPass[] {
-    if (score || dropout) return this.whole(mask);
+  /** Scattered patterns in several, where that is less work. A score modifier is compiled for tiles of neighbouring
+   * queries and keys, and shares what depends on their distance alone: it needs the order they come in. */
+  passes({ mask, score }: Problem): PlacedPass[] {
+    if (score) return this.whole(mask);
     let passes = this.#arranged.get(mask);
     if (!passes) {
       passes = arrangeMask(mask, this.#leastGain) ?? [];
@@ -47,6 +48,7 @@ export class PlacedMasks {
         isLater: i > 0,
         queryBlocks: Math.ceil(blocks.queries / BLOCK_SIDE),
         mostKeyBlocks: mostKeyBlocks(blocks),
+        ...keysOf(blocks, mask.keys),
       },
     }));
   }
@@ -62,6 +64,23 @@ export class PlacedMasks {
     }
     return placed;
   }
+}
+
+/** Whether the rows of each head have every key block once at most, and all keys. */
+function keysOf({ rows }: Pass, keys: number): { isOneToOne: boolean; hasAllKeys: boolean } {
+  let [isOneToOne, hasAllKeys] = [true, true];
+  for (const { column, keyOrder } of rows) {
+    const distinct = new Set(column);
+    isOneToOne &&= distinct.size === column.length;
+    let count = 0;
+    for (const block of distinct) {
+      const places = keyOrder?.subarray(block * BLOCK_SIDE, (block + 1) * BLOCK_SIDE);
+      if (places) count += places.reduce((sum, key) => (key < 0 ? sum : sum + 1), 0);
+      else count += Math.min(BLOCK_SIDE, keys - block * BLOCK_SIDE);
+    }
+    hasAllKeys &&= count === keys;
+  }
+  return { isOneToOne, hasAllKeys };
 }
 
 function mostKeyBlocks({ rows }: Pass): number {

@@ -2,24 +2,27 @@
  * Backward attention (FlashAttention-2, Dao 2023, algorithm 2, with the loops the other way round): scores are computed again
  * from the log-sum-exp, nothing of size N x M is stored, and no two threads write the same number.
  *
- * A task is a segment: some query blocks of all heads that share one key/value head. It keeps the gradient of a query block in
- * panels while it walks over the key blocks, and adds to gradients of keys and values of its own, which cover just the key
- * blocks that its mask touches. A second job sums the segments in their order. Segments do not depend on the number of threads.
+ * A task is a segment: some query blocks of all heads that share one key/value head. It keeps the gradient of a query block
+ * while it walks over the key blocks, and adds to gradients of keys and values of its own, which cover just the key
+ * blocks that its mask touches. A second job sums the segments in their order. Segments do not depend on the number of threads. Where
+ * each key block has one query block (job.DIRECT), its gradients are added to the sums at once.
  *
  *   P = 2^(S - lse), dP = V dO^T, dS = P (dP - delta), dQ += dS K, dK += dS^T Q, dV += P^T dO
  *
- * Scratch, in bytes: what rows.ts keeps; panels of Q T D 4, dO T E 4, dQ T D 4; P and dS T T 4 each; lse, delta and factors T 4
+ * Scratch, in bytes: what rows.ts keeps; panels of Q T D 4, dO T E 4, dQ T D 4 with D rounded
+ * up to whole panels; P and dS T T 4 each; lse, delta and factors T 4
  * each; the scores before they are modified T P 4; the rows' keys of dropout 2 T 4; rows of queries T D 4 and of the output's gradient
- * T E 4 where they are not f32 or have an order of their own. The sum of the segments has sums of keys T D 4 and values T E 4 there.
+ * T E 4 where they are not f32 or have an order of their own; factors of 1 T 4, and sums of one block's keys T D 4 and values T E 4, D and
+ * E rounded up. The sum of the segments has sums of keys T D 4 and values T E 4 there.
  */
 import * as job from './job';
 import { T } from './job';
 import { dropTile, dropoutRows } from './dropout';
-import { headRows, keysSeen, scores, accumulate } from './forward';
-import { fromPanels, readPanels, scatterRows, writePanels } from './layout';
+import { accumulate, accumulateSeen, allFinite, headRows, keysSeen, padded, scores } from './forward';
+import { readPanels, writeRows } from './layout';
 import { differentiate, modify } from './modifier';
 import { F32, keyReader, narrowRows, openBlocks, readBlock, rowAt, valueReader, widenRows, word } from './rows';
-import { maskTile, softcapTile } from './softmax';
+import { clearTile, maskTile, softcapTile } from './softmax';
 import { P, TILE_ROWS, gradientRemainder, gradientTile6 } from './tiles.generated';
 import { exp2 } from './vector';
 
@@ -108,16 +111,37 @@ function gradients(A: usize, keys: i32, queries: i32, rows: usize, strideRows: u
   }
 }
 
-/** Width of a row of partial gradients: a whole number of panels. */
-@inline
-function padded(width: i32): i32 {
-  return (width + P - 1) / P * P;
+/**
+ * gradients() of one panel of a partial block where numbers are not finite: 0 times such a row is not 0, so that keys which its query does
+ * not see must not meet it. `bits` are those of the first key.
+ */
+function gradientsSeen(
+  A: usize, keys: i32, queries: i32, rows: usize, strideRows: usize, C: usize, width: i32, strideC: usize, bits: usize, panel: i32,
+): void {
+  for (let i: i32 = 0; i < queries; i++) {
+    const row = rows + <usize>i * strideRows;
+    const a = A + <usize>(i * 4);
+    if (allFinite(row, width)) {
+      gradients(a, keys, 1, row, strideRows, C, width, strideC);
+      continue;
+    }
+    const query = panel * P + i;
+    for (let k: i32 = 0; k < keys; k++) {
+      if ((<i32>load<u8>(bits + <usize>(k * 8 + (query >> 3))) & (1 << (query & 7))) == 0) continue;
+      const factor = load<f32>(a + <usize>(k * P * 4));
+      const c = C + <usize>k * strideC;
+      for (let x: i32 = 0; x < width; x++) {
+        const at4 = <usize>(x * 4);
+        store<f32>(c + at4, load<f32>(c + at4) + factor * load<f32>(row + at4));
+      }
+    }
+  }
 }
 
 /** One query block of one head. */
 function queryBlock(
   at: usize, scratch: usize, batch: i32, head: i32, group: i32, block: i32, slots: usize, gradK: usize, gradV: usize,
-  gradParameters: usize,
+  gradParameters: usize, isFirst: bool,
 ): void {
   const D = <i32>word(at, job.D);
   const E = <i32>word(at, job.E);
@@ -139,7 +163,8 @@ function queryBlock(
   const Q = scratch + word(at, job.BLOCKS_BYTES);
   const dO = Q + <usize>(T * D * 4);
   const dQ = dO + <usize>(T * E * 4);
-  const S = dQ + <usize>(T * D * 4);
+  const widthK = <usize>(padded(D) * 4);
+  const S = dQ + T * widthK;
   const dS = S + <usize>(T * T * 4);
   const lse = dS + <usize>(T * T * 4);
   const delta = lse + T * 4;
@@ -148,6 +173,10 @@ function queryBlock(
   const dropped = raw + <usize>(T * P * 4);
   const stageQ = dropped + 2 * T * 4;
   const stageGradO = stageQ + <usize>(T * D * 4);
+  const ones = stageGradO + <usize>(T * E * 4);
+  const sumK = ones + T * 4;
+  const sumV = sumK + T * widthK;
+  const direct = load<i32>(at + job.DIRECT);
 
   // Of the first row of the block, or with an order of the first row of all.
   const firstRow = order != 0 ? 0 : row;
@@ -170,13 +199,14 @@ function queryBlock(
   }
   readPanels(F32, rowsQ, strideQ, 0, count, D, Q, load<f32>(at + job.FACTOR), 0);
   readPanels(F32, rowsGradO, strideGradO, 0, count, E, dO, 1, 0);
-  memory.fill(dQ, 0, <usize>(T * D * 4));
+  memory.fill(dQ, 0, T * widthK);
   const parameters = word(at, job.MODIFIER);
   const drops = load<i32>(at + job.DROP_BELOW) != 0;
   const wholeBatch = load<i32>(at + job.FIRST_BATCH) + batch;
   const wholeHead = load<i32>(at + job.FIRST_HEAD) + head;
-  if (drops) dropoutRows(at, wholeBatch, wholeHead, load<i32>(at + job.QUERY_OFFSET) + row, dropped);
+  if (drops) dropoutRows(at, wholeBatch, wholeHead, row, order, dropped);
 
+  let areFinite = allFinite(rowsQ, count * D) && allFinite(rowsGradO, count * E);
   const first = <usize>((batch * H + head) * N + firstRow) * 4;
   for (let i: i32 = 0; i < T; i++) {
     const at4 = <usize>(i * 4);
@@ -203,12 +233,13 @@ function queryBlock(
         store<f32>(place, x);
       }
     }
+    if (l != l || x - x != 0) areFinite = false;
     store<f32>(lse + at4, l);
     store<f32>(delta + at4, x);
     store<f32>(factors + at4, load<f32>(at + job.SCALE));
+    store<f32>(ones + at4, 1);
   }
 
-  const widthK = <usize>(padded(D) * 4);
   const widthV = <usize>(padded(E) * 4);
   const strideK = <usize>(D * 4);
   const strideV = <usize>(E * 4);
@@ -216,12 +247,21 @@ function queryBlock(
     const column = <i32>load<u32>(<usize>load<u32>(rows, 4) + (<usize>e << 2));
     const bitmap = load<i32>(<usize>load<u32>(rows, 8) + (<usize>e << 2));
     // The last block may have fewer keys; with an order, rows without a key are zeros.
-    const there = load<u32>(rows, 20) != 0 ? T : min(T, <i32>word(at, job.M) - column * T);
+    const keyOrder = <usize>load<u32>(rows, 20);
+    const there = keyOrder != 0 ? T : min(T, <i32>word(at, job.M) - column * T);
     const K = readBlock(keyReader(scratch), column, 0, there);
     const V = readBlock(valueReader(scratch), column, 0, there);
-    const slot = load<i32>(slots + <usize>(column * 4));
-    const rowsGradK = gradK + <usize>(slot * T) * widthK;
-    const rowsGradV = gradV + <usize>(slot * T) * widthV;
+    let rowsGradK = sumK;
+    let rowsGradV = sumV;
+    if (direct != 0) {
+      memory.fill(sumK, 0, T * widthK);
+      memory.fill(sumV, 0, T * widthV);
+    } else {
+      const slot = load<i32>(slots + <usize>(column * 4));
+      rowsGradK = gradK + <usize>(slot * T) * widthK;
+      rowsGradV = gradV + <usize>(slot * T) * widthV;
+    }
+    const isClean = bitmap < 0 || (areFinite && allFinite(K, there * D) && allFinite(V, there * E));
     let panel: i32 = 0;
     for (let q: i32 = 0; q < count; q += P) {
       const seen = keysSeen(word(at, job.RANGES), bitmap, panel * (P / 8), P / 8);
@@ -239,19 +279,33 @@ function queryBlock(
         scores(K + <usize>firstKey * strideK, strideK, Q + <usize>(q * D * 4), raw, keys, D);
         modify(raw, s, keys, firstColumn, row + q, wholeHead, wholeBatch, parameters);
       }
-      if (bitmap >= 0) {
-        maskTile(s, keys, word(at, job.BITMAPS) + <usize>bitmap * job.BITMAP_BYTES + <usize>(firstKey * 8), panel - 1);
-      }
+      const bits = word(at, job.BITMAPS) + <usize>bitmap * job.BITMAP_BYTES + <usize>(firstKey * 8);
+      if (bitmap >= 0) maskTile(s, keys, bits, panel - 1);
       scores(V + <usize>firstKey * strideV, strideV, dO + <usize>(q * E * 4), d, keys, E);
-      if (drops) dropTile(at, d, keys, firstColumn, dropped + <usize>(q * 4));
+      if (drops) dropTile(at, d, keys, firstColumn, keyOrder, dropped + <usize>(q * 4));
       gradientOfScores(s, d, keys, lse + <usize>(q * 4), delta + <usize>(q * 4), cap);
-      if (drops) dropTile(at, s, keys, firstColumn, dropped + <usize>(q * 4));
+      if (drops) dropTile(at, s, keys, firstColumn, keyOrder, dropped + <usize>(q * 4));
       if (parameters != 0) {
         differentiate(raw, d, keys, firstColumn, row + q, wholeHead, wholeBatch, parameters, gradParameters);
       }
-      accumulate(K + <usize>firstKey * strideK, strideK, d, dQ + <usize>(q * D * 4), keys, D);
-      if (bitmap >= 0) {
-        const some = min(P, count - q);
+      const some = min(P, count - q);
+      const panelK = K + <usize>firstKey * strideK;
+      const panelQ = dQ + <usize>q * widthK;
+      if (isClean) {
+        accumulate(panelK, strideK, d, panelQ, widthK, keys, D);
+      } else {
+        clearTile(s, keys, bits, panel - 1);
+        clearTile(d, keys, bits, panel - 1);
+        accumulateSeen(panelK, strideK, d, panelQ, widthK, keys, D, bits, panel - 1);
+        gradientsSeen(
+          s, keys, some, rowsGradO + <usize>q * strideGradO, strideGradO, rowsGradV + <usize>firstKey * widthV, E, widthV, bits,
+          panel - 1,
+        );
+        gradientsSeen(
+          d, keys, some, rowsQ + <usize>q * strideQ, strideQ, rowsGradK + <usize>firstKey * widthK, D, widthK, bits, panel - 1,
+        );
+      }
+      if (bitmap >= 0 && isClean) {
         gradients(s, keys, some, rowsGradO + <usize>q * strideGradO, strideGradO, rowsGradV + <usize>firstKey * widthV, E, widthV);
         gradients(d, keys, some, rowsQ + <usize>q * strideQ, strideQ, rowsGradK + <usize>firstKey * widthK, D, widthK);
       }
@@ -260,15 +314,19 @@ function queryBlock(
       gradients(S, T, count, rowsGradO, strideGradO, rowsGradV, E, widthV);
       gradients(dS, T, count, rowsQ, strideQ, rowsGradK, D, widthK);
     }
+    if (direct != 0) {
+      const adds = direct == 2 || !isFirst;
+      const keyRow = keyOrder != 0 ? 0 : column * T;
+      const places = keyOrder != 0 ? keyOrder + <usize>(column * T * 4) : 0;
+      const outK = rowAt(at, job.GRAD_K, job.GRAD_K_BATCH, batch, group, keyRow);
+      const outV = rowAt(at, job.GRAD_V, job.GRAD_V_BATCH, batch, group, keyRow);
+      writeRows(F32, sumK, widthK, factors, outK, word(at, job.GRAD_K_ROW), places, there, D, adds, 0);
+      writeRows(F32, sumV, widthV, ones, outV, word(at, job.GRAD_V_ROW), places, there, E, adds, 0);
+    }
   }
   const gradQ = rowAt(at, job.GRAD_Q, job.GRAD_Q_BATCH, batch, head, firstRow);
   const strideGradQ = word(at, job.GRAD_Q_ROW);
-  if (order != 0 || continues) {
-    fromPanels(dQ, factors, stageQ, <usize>(D * 4), 0, 0, count, D);
-    scatterRows(stageQ, order, count, <usize>(D * 4), gradQ, strideGradQ, continues);
-  } else {
-    writePanels(load<i32>(at + job.GRAD_Q_TYPE), dQ, factors, gradQ, strideGradQ, 0, count, D, stageQ);
-  }
+  writeRows(load<i32>(at + job.GRAD_Q_TYPE), dQ, widthK, factors, gradQ, strideGradQ, order, count, D, continues, stageQ);
 }
 
 /** One segment: all its query blocks, of each of its heads, which share a key/value head. */
@@ -288,7 +346,8 @@ export function backwardSegment(at: usize, scratch: usize, index: i32): void {
   const endHead = load<i32>(segment, 40);
   for (let block = firstBlock; block < endBlock; block++) {
     for (let head = load<i32>(segment, 36); head < endHead; head++) {
-      queryBlock(at, scratch, batch, head, group, block, slots, gradK, gradV, gradParameters);
+      const isFirst = head == load<i32>(segment, 36);
+      queryBlock(at, scratch, batch, head, group, block, slots, gradK, gradV, gradParameters, isFirst);
     }
   }
 }

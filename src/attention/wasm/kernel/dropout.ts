@@ -27,11 +27,16 @@ function rowKey(at: usize, start: i32, batch: i32, head: i32, query: i32): i32 {
   return mix(mix(mix(h, batch), head), query);
 }
 
-/** The two keys of the T queries from absolute position `query` on: T words, then T words. */
-export function dropoutRows(at: usize, batch: i32, head: i32, query: i32, keys: usize): void {
+/**
+ * The two keys of T queries: T words, then T words. They are those from row `row` of the problem on, or those that `order` names, i32
+ * [T].
+ */
+export function dropoutRows(at: usize, batch: i32, head: i32, row: i32, order: usize, keys: usize): void {
+  const offset = load<i32>(at + job.QUERY_OFFSET);
   for (let i: i32 = 0; i < T; i++) {
-    store<i32>(keys + <usize>(i * 4), rowKey(at, 0x243f6a88, batch, head, query + i));
-    store<i32>(keys + <usize>((T + i) * 4), rowKey(at, 0x85a308d3, batch, head, query + i));
+    const query = offset + (order != 0 ? load<i32>(order + <usize>(i * 4)) : row + i);
+    store<i32>(keys + <usize>(i * 4), rowKey(at, 0x243f6a88, batch, head, query));
+    store<i32>(keys + <usize>((T + i) * 4), rowKey(at, 0x85a308d3, batch, head, query));
   }
 }
 
@@ -44,8 +49,22 @@ function number(x: v128, second: v128): v128 {
   return v128.xor(x, i32x4.shr_u(x, 15));
 }
 
-/** S [count keys, P queries] times 1 / (1 - rate) where the pair is kept, 0 where it is dropped. `rows`: keys of the P queries. */
-export function dropTile(at: usize, S: usize, count: i32, key: i32, rows: usize): void {
+/**
+ * S [count keys, P queries] times 1 / (1 - rate) where the pair is kept, 0 where it is dropped. `rows`: keys of the P queries. The tile's
+ * keys are those from `key` on, or where `order` is not 0 order[key ..], i32.
+ */
+export function dropTile(at: usize, S: usize, count: i32, key: i32, order: usize, rows: usize): void {
+  if (order == 0) {
+    dropKeys(at, S, count, key, rows);
+    return;
+  }
+  for (let k: i32 = 0; k < count; k++) {
+    dropKeys(at, S, 1, load<i32>(order + <usize>((key + k) * 4)), rows);
+    S += <usize>(P * 4);
+  }
+}
+
+function dropKeys(at: usize, S: usize, count: i32, key: i32, rows: usize): void {
   const threshold = i32x4.splat(load<i32>(at + job.DROP_BELOW));
   const factor = f32x4.splat(load<f32>(at + job.KEEP_FACTOR));
   const end = S + <usize>(count * P * 4);

@@ -1,23 +1,24 @@
 /**
  * Forward attention for one block of T queries of one head, streaming over the key blocks that its mask keeps.
  *
- * Everything is computed transposed: S = K Q^T [keys, queries] and O^T += V^T P^T [E, queries], in panels of P queries. So keys
- * and values are read in the layout they come in (each number broadcast once for 4 or 16 queries), only the queries and the
- * output are turned, once for each query block, and the softmax is vertical. Of a partial block, each panel computes only the
+ * Scores are computed transposed: S = K Q^T [keys, queries], in panels of P queries, so that the softmax is vertical; O += S^T V reads
+ * them as they lie, each probability broadcast for P numbers of a value. So keys, values and output have the layout they come
+ * in, and only the queries are turned, once for each query block. Of a partial block, each panel computes only the
  * keys between the first and the last that one of its queries sees.
  *
- * Scratch of a worker, in bytes: what rows.ts keeps, Q panels T D 4, second Q panels T D 4, O panels T E 4, S T P 4, m, l and
+ * Scratch of a worker, in bytes: what rows.ts keeps, Q panels T D 4, second Q panels T D 4, O rows T E 4 with E rounded up to
+ * whole panels, S T P 4, m, l and
  * factors T 4 each, the rows' keys of dropout 2 T 4, a stage T max(D, E) 4 for rows of queries and output that are not f32 or have an
  * order of their own.
  */
 import * as job from './job';
 import { T } from './job';
 import { dropTile, dropoutRows } from './dropout';
-import { readPanels, writePanels } from './layout';
+import { readPanels, takeRows, writeRows } from './layout';
 import { modify } from './modifier';
-import { F32, keyReader, openBlocks, readBlock, rowAt, valueReader, word } from './rows';
+import { keyReader, openBlocks, readBlock, rowAt, valueReader, word } from './rows';
 import { maskTile, softcapTile, softmaxTile } from './softmax';
-import { P, TILE_ROWS, scoreRemainder, scoreTile6, valueRemainder, valueTile6 } from './tiles.generated';
+import { P, TILE_ROWS, scoreRemainder, scoreTile6, valuePanel } from './tiles.generated';
 import { log2 } from './vector';
 
 /** The arrays of one head's rows: see job.MASK. */
@@ -36,14 +37,19 @@ export function scores(K: usize, strideK: usize, Q: usize, S: usize, count: i32,
   if (i < count) scoreRemainder(count - i, K, strideK, Q, S, D);
 }
 
-export function accumulate(V: usize, strideV: usize, S: usize, O: usize, count: i32, E: i32): void {
-  let e: i32 = 0;
-  for (; e + TILE_ROWS <= E; e += TILE_ROWS) {
-    valueTile6(V, strideV, S, O, count);
-    V += TILE_ROWS * 4;
-    O += <usize>(TILE_ROWS * P * 4);
+/** Width of a row of sums: a whole number of panels. */
+@inline
+export function padded(width: i32): i32 {
+  return (width + P - 1) / P * P;
+}
+
+/** O [P queries, E padded] += S^T V for a panel of probabilities S [count keys, P]. Columns beyond E are of no meaning. */
+export function accumulate(V: usize, strideV: usize, S: usize, O: usize, strideO: usize, count: i32, E: i32): void {
+  for (let e: i32 = 0; e < E; e += P) {
+    valuePanel(S, V, strideV, O, strideO, count);
+    V += P * 4;
+    O += P * 4;
   }
-  if (e < E) valueRemainder(E - e, V, strideV, S, O, count);
 }
 
 /**
@@ -64,36 +70,45 @@ export function keysSeen(ranges: usize, bitmap: i32, group: i32, groups: i32): i
   return first | (end << 8);
 }
 
-/** Whether all numbers are finite: x - x is 0 for these alone. */
+/** Whether all numbers are finite: x - x is 0 for these alone, all of whose bits are 0. */
 export function allFinite(from: usize, count: i32): bool {
-  const end = from + <usize>((count & ~3) * 4);
-  let sum = f32x4.splat(0);
-  for (; from < end; from += 16) {
-    const x = v128.load(from);
-    sum = f32x4.add(sum, f32x4.sub(x, x));
+  const end = from + <usize>((count & ~15) * 4);
+  let a = f32x4.splat(0);
+  let b = f32x4.splat(0);
+  for (; from < end; from += 64) {
+    const x0 = v128.load(from);
+    const x1 = v128.load(from, 16);
+    const x2 = v128.load(from, 32);
+    const x3 = v128.load(from, 48);
+    a = v128.or(a, v128.or(f32x4.sub(x0, x0), f32x4.sub(x2, x2)));
+    b = v128.or(b, v128.or(f32x4.sub(x1, x1), f32x4.sub(x3, x3)));
   }
-  for (let i: i32 = 0; i < (count & 3); i++) {
-    const x = f32x4.splat(load<f32>(from + <usize>(i * 4)));
-    sum = f32x4.add(sum, f32x4.sub(x, x));
+  let rest: f32 = 0;
+  for (let i: i32 = 0; i < (count & 15); i++) {
+    const x = load<f32>(from + <usize>(i * 4));
+    rest += x - x;
   }
-  return v128.any_true(sum) == 0;
+  return rest == 0 && v128.any_true(v128.or(a, b)) == 0;
 }
 
 /**
  * accumulate() for a partial block with values that are not finite: 0 times such a value is not 0, so that rows which do not see its key
  * must not meet it. `bits` are those of the first key.
  */
-function accumulateSeen(V: usize, strideV: usize, S: usize, O: usize, count: i32, E: i32, bits: usize, panel: i32): void {
+export function accumulateSeen(
+  V: usize, strideV: usize, S: usize, O: usize, strideO: usize, count: i32, E: i32, bits: usize, panel: i32,
+): void {
   for (let k: i32 = 0; k < count; k++) {
     if (allFinite(V, E)) {
-      accumulate(V, strideV, S, O, 1, E);
+      accumulate(V, strideV, S, O, strideO, 1, E);
     } else {
       for (let j: i32 = 0; j < P; j++) {
         const query = panel * P + j;
         if ((<i32>load<u8>(bits + <usize>(query >> 3)) & (1 << (query & 7))) == 0) continue;
         const p = load<f32>(S + <usize>(j * 4));
+        const row = O + <usize>j * strideO;
         for (let e: i32 = 0; e < E; e++) {
-          const o = O + <usize>((e * P + j) * 4);
+          const o = row + <usize>(e * 4);
           store<f32>(o, load<f32>(o) + p * load<f32>(V + <usize>(e * 4)));
         }
       }
@@ -107,13 +122,14 @@ function accumulateSeen(V: usize, strideV: usize, S: usize, O: usize, count: i32
 /** Streams over the key blocks of one part of the mask. */
 function part(
   at: usize, blocks: usize, rows: usize, bitmaps: usize, ranges: usize, block: i32, batch: i32, head: i32, count: i32,
-  Q: usize, O: usize, S: usize, m: usize, l: usize, dropped: usize,
+  Q: usize, O: usize, S: usize, m: usize, l: usize, factors: usize, dropped: usize,
 ): void {
   const D = <i32>word(at, job.D);
   const E = <i32>word(at, job.E);
   const cap = load<f32>(at + job.CAP);
   const strideK = <usize>(D * 4);
   const strideV = <usize>(E * 4);
+  const strideO = <usize>(padded(E) * 4);
   const first = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4));
   const end = load<u32>(<usize>load<u32>(rows) + <usize>(block * 4), 4);
   const columns = <usize>load<u32>(rows, 4);
@@ -147,12 +163,12 @@ function part(
         }
         const bits = bitmaps + <usize>bitmap * job.BITMAP_BYTES + <usize>(firstKey * 8);
         if (bitmap >= 0) maskTile(S, keys, bits, panel);
-        const panelO = O + <usize>(q * E * 4);
-        softmaxTile(S, keys, m + <usize>(q * 4), l + <usize>(q * 4), panelO, E);
-        if (drops) dropTile(at, S, keys, blockKey + firstKey, dropped + <usize>(q * 4));
+        const panelO = O + <usize>q * strideO;
+        softmaxTile(S, keys, m + <usize>(q * 4), l + <usize>(q * 4), factors + <usize>(q * 4), panelO, strideO);
+        if (drops) dropTile(at, S, keys, blockKey + firstKey, <usize>load<u32>(rows, 20), dropped + <usize>(q * 4));
         const seen = V + <usize>firstKey * strideV;
-        if (areFinite) accumulate(seen, strideV, S, panelO, keys, E);
-        else accumulateSeen(seen, strideV, S, panelO, keys, E, bits, panel);
+        if (areFinite) accumulate(seen, strideV, S, panelO, strideO, keys, E);
+        else accumulateSeen(seen, strideV, S, panelO, strideO, keys, E, bits, panel);
       }
       panel += 1;
     }
@@ -181,7 +197,8 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
   const Q = scratch + word(at, job.BLOCKS_BYTES);
   const secondQ = Q + <usize>(T * D * 4);
   const O = secondQ + <usize>(T * D * 4);
-  const S = O + <usize>(T * E * 4);
+  const widthO = <usize>(padded(E) * 4);
+  const S = O + T * widthO;
   const m = S + <usize>(T * P * 4);
   const l = m + T * 4;
   const factors = l + T * 4;
@@ -197,9 +214,9 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
   const lse = word(at, job.LSE) + <usize>((batch * H + head) * N + firstRow) * 4;
   readPanels(typeQ, rowAt(at, job.Q, job.Q_BATCH, batch, head, firstRow), strideQ, order, count, D, Q, factor, stage);
   if (continues) {
-    takeUp(out, strideO, lse, order, count, E, O, m, l, stage);
+    takeUp(out, strideO, lse, order, count, E, O, widthO, m, l);
   } else {
-    memory.fill(O, 0, <usize>(T * E * 4));
+    memory.fill(O, 0, T * widthO);
     const lowest = f32x4.splat(job.LOWEST);
     for (let i: usize = 0; i < <usize>(T * 4); i += 16) {
       v128.store(m + i, lowest);
@@ -209,18 +226,18 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
 
   if (load<i32>(at + job.DROP_BELOW) != 0) {
     dropoutRows(
-      at, load<i32>(at + job.FIRST_BATCH) + batch, load<i32>(at + job.FIRST_HEAD) + head,
-      load<i32>(at + job.QUERY_OFFSET) + row, dropped,
+      at, load<i32>(at + job.FIRST_BATCH) + batch, load<i32>(at + job.FIRST_HEAD) + head, row, order, dropped,
     );
   }
   part(
-    at, scratch, rows, word(at, job.BITMAPS), word(at, job.RANGES), block, batch, head, count, Q, O, S, m, l, dropped,
+    at, scratch, rows, word(at, job.BITMAPS), word(at, job.RANGES), block, batch, head, count, Q, O, S, m, l, factors,
+    dropped,
   );
   if (word(at, job.SECOND_Q) != 0) {
     readPanels(typeQ, rowAt(at, job.SECOND_Q, job.Q_BATCH, batch, head, row), strideQ, 0, count, D, secondQ, factor, stage);
     part(
       at, scratch, headRows(at, job.SECOND_MASK, head), word(at, job.SECOND_BITMAPS), word(at, job.SECOND_RANGES), block, batch, head,
-      count, secondQ, O, S, m, l, dropped,
+      count, secondQ, O, S, m, l, factors, dropped,
     );
   }
 
@@ -231,14 +248,14 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
     if (r >= 0) f = finishRow(at, head, load<f32>(m + at4), load<f32>(l + at4), lse + <usize>(r * 4));
     store<f32>(factors + at4, f);
   }
-  writePanels(load<i32>(at + job.O_TYPE), O, factors, out, strideO, order, count, E, stage);
+  writeRows(load<i32>(at + job.O_TYPE), O, widthO, factors, out, strideO, order, count, E, false, stage);
 }
 
 /** The result of the passes before, as the state of the softmax: the maximum is lse, the sum 1. */
 function takeUp(
-  out: usize, strideO: usize, lse: usize, order: usize, count: i32, E: i32, O: usize, m: usize, l: usize, stage: usize,
+  out: usize, strideO: usize, lse: usize, order: usize, count: i32, E: i32, O: usize, widthO: usize, m: usize, l: usize,
 ): void {
-  readPanels(F32, out, strideO, order, count, E, O, 1, stage);
+  takeRows(out, strideO, order, count, E, O, widthO);
   for (let i: i32 = 0; i < T; i++) {
     const at4 = <usize>(i * 4);
     const r = i >= count ? -1 : order != 0 ? load<i32>(order + at4) : i;

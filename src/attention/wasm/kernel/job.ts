@@ -122,6 +122,11 @@ export const GRAD_V_ROW: usize = 79 * 4;
 export const GRAD_V_TYPE: usize = 80 * 4;
 /** Neighbouring blocks of queries that are one task of the forward pass. */
 export const BLOCKS_PER_TASK: usize = 81 * 4;
+/**
+ * Whether the backward's gradients of keys and values go to where they belong at once, because no two query blocks of a head see the same
+ * key block: 0: they do not, 1: written, by the first head of a segment, 2: added.
+ */
+export const DIRECT: usize = 82 * 4;
 
 /** T, the side of a block. */
 export const T: i32 = 64;

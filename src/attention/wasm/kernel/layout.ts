@@ -1,4 +1,4 @@
-/** Changes of layout between rows of queries and panels, where the P queries of a panel are adjacent. */
+/** Rows of queries become panels, where the P queries of a panel are adjacent; and rows of f32 those of results. */
 import { F32, narrowRows, widenRows } from './rows';
 import { P } from './tiles.generated';
 
@@ -70,72 +70,6 @@ function toPanels(from: usize, stride: usize, order: usize, count: i32, width: i
 }
 
 /**
- * Panels [ceil(count / P), width, P] at `from`, column i times factors[i], become rows [count, width] at `to`, or those that
- * `order` names; those of a -1 go to the row at `none`.
- */
-export function fromPanels(
-  from: usize, factors: usize, to: usize, stride: usize, order: usize, none: usize, count: i32, width: i32,
-): void {
-  const step = <usize>(P * 4);
-  for (let first: i32 = 0; first < count; first += P) {
-    for (let i: i32 = 0; i < P; i += 4) {
-      const row = first + i;
-      if (row >= count) return;
-      const f = v128.load(factors + <usize>(row * 4));
-      const x = from + <usize>((first * width + i) * 4);
-      let d: i32 = 0;
-      if (row + 4 <= count) {
-        let to0 = place(to, stride, order, row, none);
-        let to1 = place(to, stride, order, row + 1, none);
-        let to2 = place(to, stride, order, row + 2, none);
-        let to3 = place(to, stride, order, row + 3, none);
-        for (; d + 4 <= width; d += 4) {
-          const y = x + <usize>d * step;
-          transpose4(
-            f32x4.mul(v128.load(y), f),
-            f32x4.mul(v128.load(y + step), f),
-            f32x4.mul(v128.load(y + 2 * step), f),
-            f32x4.mul(v128.load(y + 3 * step), f),
-            to0,
-            to1,
-            to2,
-            to3,
-          );
-          to0 += 16;
-          to1 += 16;
-          to2 += 16;
-          to3 += 16;
-        }
-      }
-      for (; d < width; d++) {
-        for (let j: i32 = 0; j < 4 && row + j < count; j++) {
-          const value = load<f32>(x + <usize>d * step + <usize>(j * 4)) * load<f32>(factors + <usize>((row + j) * 4));
-          store<f32>(place(to, stride, order, row + j, none) + <usize>(d * 4), value);
-        }
-      }
-    }
-  }
-}
-
-/** Contiguous rows of `bytes` go where an order says, i32 [rows] (-1: nowhere), or one after the other where `order` is 0. */
-export function scatterRows(from: usize, order: usize, rows: i32, bytes: usize, to: usize, stride: usize, adds: bool): void {
-  const whole = bytes & ~15;
-  for (let i: i32 = 0; i < rows; i++) {
-    const row = order != 0 ? load<i32>(order + <usize>(i * 4)) : i;
-    if (row >= 0) {
-      const x = to + <usize>row * stride;
-      let j: usize = 0;
-      for (; j < whole; j += 16) {
-        const y = v128.load(from + j);
-        v128.store(x + j, adds ? f32x4.add(v128.load(x + j), y) : y);
-      }
-      for (; j < bytes; j += 4) store<f32>(x + j, load<f32>(from + j) + (adds ? load<f32>(x + j) : 0));
-    }
-    from += bytes;
-  }
-}
-
-/**
  * toPanels() of rows of a type. Where `order` is not 0, it says which rows, i32 [T], -1 for none; `from` is then row 0 of all.
  * `stage` has room for T rows of f32.
  */
@@ -151,14 +85,52 @@ export function readPanels(
   toPanels(from, stride, order, count, width, to, factor);
 }
 
-/** fromPanels() to rows of a type, which is f32 where they have an order; `stage` has room for T rows of f32. */
-export function writePanels(
-  type: i32, from: usize, factors: usize, to: usize, stride: usize, order: usize, count: i32, width: i32, stage: usize,
-): void {
-  if (type == F32 || order != 0) {
-    fromPanels(from, factors, to, stride, order, stage, count, width);
-  } else {
-    fromPanels(from, factors, stage, <usize>(width * 4), 0, 0, count, width);
-    narrowRows(type, stage, count, width, to, stride);
+/** Rows that `order` names, i32 [count], -1 for none, or one after the other, become rows of f32 at `to`; those of a -1 stay as they are. */
+export function takeRows(from: usize, stride: usize, order: usize, count: i32, width: i32, to: usize, strideTo: usize): void {
+  for (let i: i32 = 0; i < count; i++) {
+    const row = order == 0 ? i : load<i32>(order + <usize>(i * 4));
+    if (row >= 0) widenRows(F32, from + <usize>row * stride, 0, 0, 1, width, to);
+    to += strideTo;
   }
+}
+
+/** Writes or adds `factor` times a row. */
+function writeRow(from: usize, factor: f32, width: i32, to: usize, adds: bool): void {
+  const f = f32x4.splat(factor);
+  const end = from + <usize>((width & ~7) * 4);
+  for (; from < end; from += 32) {
+    let x0 = f32x4.mul(v128.load(from), f);
+    let x1 = f32x4.mul(v128.load(from, 16), f);
+    if (adds) {
+      x0 = f32x4.add(v128.load(to), x0);
+      x1 = f32x4.add(v128.load(to, 16), x1);
+    }
+    v128.store(to, x0);
+    v128.store(to, x1, 16);
+    to += 32;
+  }
+  for (let i: i32 = 0; i < (width & 7); i++) {
+    const x = load<f32>(from) * factor;
+    store<f32>(to, adds ? load<f32>(to) + x : x);
+    from += 4;
+    to += 4;
+  }
+}
+
+/**
+ * Rows [count, width] of f32 at `from`, each times its factor, become rows of a type at `to`, one after the other or those that `order`
+ * names (-1: none); or are added to them, which then are f32. `stage` has room for T rows of f32.
+ */
+export function writeRows(
+  type: i32, from: usize, strideFrom: usize, factors: usize, to: usize, stride: usize, order: usize, count: i32, width: i32, adds: bool,
+  stage: usize,
+): void {
+  const direct = type == F32;
+  for (let i: i32 = 0; i < count; i++) {
+    const row = order == 0 ? i : load<i32>(order + <usize>(i * 4));
+    const out = direct ? to + <usize>row * stride : stage + <usize>(i * width * 4);
+    if (row >= 0) writeRow(from, load<f32>(factors + <usize>(i * 4)), width, out, adds);
+    from += strideFrom;
+  }
+  if (!direct) narrowRows(type, stage, count, width, to, stride);
 }

@@ -41,11 +41,30 @@ export function maskTile(S: usize, count: i32, bits: usize, panel: i32): void {
   }
 }
 
+/** Puts 0 where the pair is masked; `bits` as in maskTile(). */
+export function clearTile(S: usize, count: i32, bits: usize, panel: i32): void {
+  const low = v128.load(BITS);
+  const high = v128.load(BITS, 16);
+  let s = S;
+  for (let k: i32 = 0; k < count; k++) {
+    let b = bits + <usize>(k * 8) + <usize>(panel * (P / 8));
+    for (let j: i32 = 0; j < P; j += 8) {
+      const x = i32x4.splat(<i32>load<u8>(b));
+      const s0 = v128.and(v128.load(s), i32x4.eq(v128.and(x, low), low));
+      const s1 = v128.and(v128.load(s, 16), i32x4.eq(v128.and(x, high), high));
+      v128.store(s, s0);
+      v128.store(s, s1, 16);
+      s += 32;
+      b += 1;
+    }
+  }
+}
+
 /**
  * S = 2^(S - m), and the sums go into l [P]. m [P] is a stale reference, moved only when a score passes it by more than 8:
- * then l and the columns of O [E, P] are scaled.
+ * then l and the rows of O [P, strideO bytes] are scaled. `factors` has room for P numbers.
  */
-export function softmaxTile(S: usize, count: i32, m: usize, l: usize, O: usize, E: i32): void {
+export function softmaxTile(S: usize, count: i32, m: usize, l: usize, factors: usize, O: usize, strideO: usize): void {
   const end = S + <usize>(count * P * 4);
   for (let j: usize = 0; j < <usize>(P * 4); j += 32) {
     let x0 = v128.load(S + j);
@@ -64,20 +83,35 @@ export function softmaxTile(S: usize, count: i32, m: usize, l: usize, O: usize, 
       const c1 = exp2(f32x4.sub(m1, n1));
       v128.store(m + j, n0);
       v128.store(m + j, n1, 16);
+      v128.store(factors + j, c0);
+      v128.store(factors + j, c1, 16);
+      scaleRows(factors + j, l + j, O + (j >> 2) * strideO, strideO);
       const l0 = f32x4.mul(v128.load(l + j), c0);
       const l1 = f32x4.mul(v128.load(l + j, 16), c1);
       v128.store(l + j, l0);
       v128.store(l + j, l1, 16);
-      const endO = O + <usize>(E * P * 4);
-      for (let o = O + j; o < endO; o += <usize>(P * 4)) {
-        const o0 = f32x4.mul(v128.load(o), c0);
-        const o1 = f32x4.mul(v128.load(o, 16), c1);
-        v128.store(o, o0);
-        v128.store(o, o1, 16);
-      }
     }
   }
   exponentiate(S, end, m, l);
+}
+
+/** Each of 8 rows times its factor, but those that nothing was added to. */
+function scaleRows(factors: usize, l: usize, row: usize, stride: usize): void {
+  for (let i: i32 = 0; i < 8; i++) {
+    const factor = load<f32>(factors + <usize>(i * 4));
+    const end = row + stride;
+    if (factor == 1 || load<f32>(l + <usize>(i * 4)) == 0) {
+      row = end;
+      continue;
+    }
+    const f = f32x4.splat(factor);
+    for (; row < end; row += 32) {
+      const x0 = f32x4.mul(v128.load(row), f);
+      const x1 = f32x4.mul(v128.load(row, 16), f);
+      v128.store(row, x0);
+      v128.store(row, x1, 16);
+    }
+  }
 }
 
 function exponentiate(S: usize, end: usize, m: usize, l: usize): void {

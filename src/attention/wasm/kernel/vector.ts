@@ -73,24 +73,20 @@ export function maxLanes(x: v128): f32 {
   );
 }
 
-/** Base-2 logarithm of x > 0 in float64: exponent bits, and the series of atanh for the mantissa in [sqrt(1/2), sqrt(2)). */
+/** Base-2 logarithm of x > 0 in float64, to 3e-11: exponent bits, and the series of atanh for the mantissa in [sqrt(1/2), sqrt(2)). */
 export function log2(x: f64): f64 {
   let bits = reinterpret<u64>(x);
   let e: f64 = <f64>(<i32>(bits >> 52) - 1023);
   bits = (bits & 0x000fffffffffffff) | 0x3ff0000000000000;
   let y = reinterpret<f64>(bits);
-  if (y > 1.4142135623730951) {
-    y *= 0.5;
-    e += 1.0;
-  }
+  // No branch: which half of the octave a number is in cannot be foretold.
+  const isUpper = y > 1.4142135623730951;
+  y = select<f64>(y * 0.5, y, isUpper);
+  e = select<f64>(e + 1.0, e, isUpper);
   const t = (y - 1.0) / (y + 1.0);
   const u = t * t;
   // Written out, so that the divisions are done when this is compiled.
-  let s: f64 = 1.0 / 19.0;
-  s = s * u + 1.0 / 17.0;
-  s = s * u + 1.0 / 15.0;
-  s = s * u + 1.0 / 13.0;
-  s = s * u + 1.0 / 11.0;
+  let s: f64 = 1.0 / 11.0;
   s = s * u + 1.0 / 9.0;
   s = s * u + 1.0 / 7.0;
   s = s * u + 1.0 / 5.0;
