@@ -14,6 +14,8 @@ export interface CompareOnnxOptions {
   /** Token ids [n], one text. */
   readonly ids: ArrayLike<number>;
   readonly backend: DenseBackend;
+  /** After each of four steps: each model compiled, and run. */
+  readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -36,14 +38,17 @@ export async function compareOnnx({
   sparse,
   ids,
   backend,
+  onProgress,
   signal,
 }: CompareOnnxOptions): Promise<OutputDifference[]> {
   const cancel = signal === undefined ? {} : { signal };
   const outputs: Record<string, HostTensor>[] = [];
-  for (const graph of [dense, sparse]) {
+  for (const [i, graph] of [dense, sparse].entries()) {
     const program = await compileBatchProgram(graph, backend, { attention: kernelAttention(), ...cancel });
     try {
+      onProgress?.(2 * i + 1, 4);
       outputs.push(await program.run(feedsOf(graph, ids), cancel));
+      onProgress?.(2 * i + 2, 4);
     } finally {
       await program.release();
     }
