@@ -7,6 +7,8 @@ export interface Lifetime {
   readonly edge: Edge;
   readonly first: number;
   readonly last: number;
+  /** Whether the stage that makes it lets it take the memory of a value of the same width that the stage reads last. */
+  readonly inPlace?: boolean;
 }
 
 /**
@@ -25,19 +27,29 @@ export class Buffers<Rows extends TensorData = Float32Array> {
     this.#allocate = allocate;
     this.#free = free;
     const busyUntil: number[] = [];
-    for (const { edge, first, last } of [...lifetimes].sort((a, b) => a.first - b.first)) {
+    /** Width of the value that a slot holds, whose rows lie that far apart. */
+    const holders: number[] = [];
+    for (const { edge, first, last, inPlace = false } of [...lifetimes].sort((a, b) => a.first - b.first)) {
       if (!edge.byRows || edge.value.type !== 'float32') {
         this.#others.push({ edge, data: createData(edge.value.type, 0) });
         continue;
       }
-      const slot = this.#bestSlot(edge.width ?? 0, busyUntil, first);
+      const width = edge.width ?? 0;
+      const given = inPlace ? holders.findIndex((own, slot) => own === width && busyUntil[slot] === first) : -1;
+      const slot = given >= 0 ? given : this.#bestSlot(width, busyUntil, first);
       busyUntil[slot] = last;
+      holders[slot] = width;
       this.#slotOf.set(edge, slot);
     }
   }
 
   get floatsPerRow(): number {
     return this.#slots.reduce((sum, slot) => sum + slot.width, 0);
+  }
+
+  /** The slot of a value; undefined where it has memory of its own. */
+  slotOf(edge: Edge): number | undefined {
+    return this.#slotOf.get(edge);
   }
 
   /** Binds every value to its memory, which has room for this many rows. */

@@ -13,6 +13,7 @@ import type {
   RunOptions,
 } from './program.ts';
 import { checkFeeds, checkRowWise } from './row-checks.ts';
+import { hostTensor } from './tensor-data.ts';
 
 /** Wide activations of a segment exist for this many rows; smaller chunks make matrix products less efficient. */
 const DEFAULT_ROW_CHUNK = 1024;
@@ -26,6 +27,8 @@ type Step =
       /** Rewritten at each call, so that a step of one row makes no objects. */
       readonly feeds: Record<string, HostTensor>;
       readonly fetches: Record<string, HostTensor>;
+      /** Inputs whose memory an output takes: their rows are copied before the session runs. */
+      readonly overwritten: readonly Edge[];
       /** After the last attention node: runs for the last rows only, where the caller says so. */
       readonly isTail: boolean;
     }
@@ -76,6 +79,7 @@ export async function compileProgram(
           outputs: stage.graph.outputs.map((value) => edge(value.name)),
           feeds: {},
           fetches: {},
+          overwritten: [],
           isTail: index > lastAttention,
         });
       } else {
@@ -104,16 +108,24 @@ export async function compileProgram(
     for (const step of steps) if (step.kind === 'dense') await step.session.release();
     throw error;
   }
-  const buffers = new Buffers(
-    lifetimesOf(graph, stages, edge),
-    options.allocate ?? ((floats) => new Float32Array(floats)),
-    options.free,
-  );
-  return new CompiledProgram(graph, steps, edge, buffers);
+  const lifetimes = lifetimesOf(graph, stages, edge, options.inPlace ?? false);
+  const buffers = new Buffers(lifetimes, options.allocate ?? ((floats) => new Float32Array(floats)), options.free);
+  const marked = steps.map((step) => {
+    if (step.kind !== 'dense') return step;
+    const taken = new Set(step.outputs.flatMap((output) => buffers.slotOf(output) ?? []));
+    const overwritten = step.inputs.filter((input) => taken.has(buffers.slotOf(input) ?? -1));
+    return { ...step, overwritten };
+  });
+  return new CompiledProgram(graph, marked, edge, buffers);
 }
 
 /** What each stage makes and until when it is read; outputs of the graph are kept to the end. */
-function lifetimesOf(graph: Graph, stages: readonly Stage[], edge: (name: string) => Edge): Lifetime[] {
+function lifetimesOf(
+  graph: Graph,
+  stages: readonly Stage[],
+  edge: (name: string) => Edge,
+  inPlace: boolean,
+): Lifetime[] {
   const first = new Map<string, number>();
   const last = new Map<string, number>();
   for (const [index, stage] of stages.entries()) {
@@ -123,7 +135,12 @@ function lifetimesOf(graph: Graph, stages: readonly Stage[], edge: (name: string
     for (const name of makes) first.set(name, index);
   }
   for (const { name } of graph.outputs) last.set(name, stages.length);
-  return [...first].map(([name, index]) => ({ edge: edge(name), first: index, last: last.get(name) ?? index }));
+  return [...first].map(([name, index]) => ({
+    edge: edge(name),
+    first: index,
+    last: last.get(name) ?? index,
+    inPlace: inPlace && stages[index]?.kind === 'dense',
+  }));
 }
 
 function madeBy({ output, lse }: AttentionNode): string[] {
@@ -139,6 +156,7 @@ class CompiledProgram implements Program {
   /** Outputs that a tail step makes. */
   readonly #tailOutputs: ReadonlySet<Edge>;
   readonly #buffers: Buffers;
+  readonly #scratch: Float32Array[] = [];
   #state: 'idle' | 'running' | 'released' = 'idle';
 
   constructor(graph: Graph, steps: readonly Step[], edge: (name: string) => Edge, buffers: Buffers) {
@@ -209,6 +227,9 @@ class CompiledProgram implements Program {
             options.signal?.throwIfAborted();
             const to = Math.min(from + rowChunk, rows);
             for (const input of step.inputs) step.feeds[input.value.name] = input.tensor(from, to);
+            for (const [i, input] of step.overwritten.entries()) {
+              step.feeds[input.value.name] = this.#copyOfRows(i, input, from, to);
+            }
             for (const output of step.outputs) step.fetches[output.value.name] = output.tensor(from, to);
             await step.session.run(step.feeds, step.fetches);
           }
@@ -222,6 +243,19 @@ class CompiledProgram implements Program {
     } finally {
       this.#state = 'idle';
     }
+  }
+
+  /** Rows of a float32 input in memory of their own, which is kept for the next chunk. */
+  #copyOfRows(place: number, input: Edge, from: number, to: number): HostTensor {
+    const rows = floats(input, input.rows(from, to));
+    let scratch = this.#scratch[place];
+    if (scratch === undefined || scratch.length < rows.length) {
+      scratch = new Float32Array(rows.length);
+      this.#scratch[place] = scratch;
+    }
+    const data = scratch.subarray(0, rows.length);
+    data.set(rows);
+    return hostTensor('float32', data, [to - from, ...(input.value.shape.slice(1) as number[])]);
   }
 
   #bind(

@@ -32,6 +32,11 @@ export type AttentionCallback = (
 ) => Promise<Float32Array | void> | Float32Array | void;
 
 export interface CompileProgramOptions {
+  /**
+   * Lets a dense segment write over what it reads, through a copy of each chunk of rows: less memory for long texts. Default false,
+   * which spares the copies where rows are few.
+   */
+  readonly inPlace?: boolean;
   /** After each stage that has been compiled. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;

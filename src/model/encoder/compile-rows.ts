@@ -16,6 +16,7 @@ export function compileRows(
   { device, backend, onProgress, signal }: CompileRowsOptions,
 ): Promise<Program> {
   return compileProgram(builder.graph.build(), backend, {
+    inPlace: true,
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
     // In the kernels' memory, so that queries, keys and values go from one to the other without a copy.
