@@ -1,12 +1,14 @@
 /** An encoder that is ready to run. */
 import type { WasmDevice } from '../../attention/index.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
-import { type DenseBackend, type Program, type ProgramOutputs, ROWS } from '../../graph/index.ts';
+import { type DenseBackend, type Program, type ProgramOutputs, ROWS, type Value } from '../../graph/index.ts';
+import { dense } from '../../pattern/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import type { EncoderModel, EncoderSequence, PackedBatch, Task } from './architecture.ts';
 import { packedAttention } from './attend.ts';
-import { EncoderBuilder } from './builder.ts';
+import { EncoderBuilder, type GlobalAttentionOptions, widthOf } from './builder.ts';
 import { compileRows } from './compile-rows.ts';
+import { GlobalRows } from './global-rows.ts';
 import { HeadRunner, means, type Rows } from './head-runner.ts';
 import type { PairsOf, RandomBlockTables } from './layout.ts';
 import { checkSequences, type EncoderInput, packSequences } from './sequences.ts';
@@ -68,6 +70,19 @@ export interface EncoderParts {
   readonly signal?: AbortSignal;
 }
 
+/** Builds the layers with a node for global tokens whose inputs are what the others see and the rows themselves: see GlobalRows. */
+class ApartBuilder extends EncoderBuilder {
+  /** By the name of such a node. */
+  readonly globalRows = new Map<string, GlobalRows>();
+
+  override globalAttention({ local, x, heads, name, pairs }: GlobalAttentionOptions): Value {
+    const options = { q: local, k: x, v: x, heads, pattern: dense(), name: `${name}.global` };
+    const placed = this.attention(options, pairs);
+    this.globalRows.set(placed.name, new GlobalRows(this.tensors, name, heads, widthOf(x)));
+    return placed;
+  }
+}
+
 /** Layers and heads. Runs take turns. Ends with dispose(). */
 export class Encoder implements AsyncDisposable {
   readonly hiddenSize: number;
@@ -87,6 +102,7 @@ export class Encoder implements AsyncDisposable {
   readonly #parts: EncoderParts;
   readonly #program: Program;
   readonly #pairs: ReadonlyMap<string, PairsOf>;
+  readonly #globalRows: ReadonlyMap<string, GlobalRows>;
   readonly #heads: ReadonlyMap<string, HeadRunner>;
   #turn: Promise<unknown> = Promise.resolve();
   #disposed = false;
@@ -94,7 +110,7 @@ export class Encoder implements AsyncDisposable {
   private constructor(
     parts: EncoderParts,
     program: Program,
-    pairs: ReadonlyMap<string, PairsOf>,
+    { pairs, globalRows }: ApartBuilder,
     heads: ReadonlyMap<string, HeadRunner>,
   ) {
     this.hiddenSize = parts.model.hiddenSize;
@@ -108,13 +124,14 @@ export class Encoder implements AsyncDisposable {
     this.#parts = parts;
     this.#program = program;
     this.#pairs = pairs;
+    this.#globalRows = globalRows;
     this.#heads = heads;
   }
 
   /** Checks the tensors and loads those of the layers. @throws CheckpointError for tensors that are not those of the configuration. */
   static async create(parts: EncoderParts): Promise<Encoder> {
     const { model, tensors, device, backend, onProgress, signal } = parts;
-    const body = new EncoderBuilder('encoder', tensors);
+    const body = new ApartBuilder('encoder', tensors);
     body.graph.output(model.layers(body), 'last_hidden');
     const heads = new Map<string, HeadRunner>();
     for (const [name, head] of Object.entries(model.heads)) {
@@ -125,7 +142,7 @@ export class Encoder implements AsyncDisposable {
     }
     tensors.check();
     const program = await compileRows(body, { device, backend, onProgress, signal });
-    return new Encoder(parts, program, body.pairs, heads);
+    return new Encoder(parts, program, body, heads);
   }
 
   /**
@@ -159,6 +176,7 @@ export class Encoder implements AsyncDisposable {
     await this.#turn;
     await this.#program.release();
     for (const head of this.#heads.values()) await head.release();
+    for (const rows of this.#globalRows.values()) await rows.release();
     await this.#parts.close();
   }
 
@@ -173,14 +191,21 @@ export class Encoder implements AsyncDisposable {
     group: number,
     groups: number,
   ): Promise<EncoderOutput[]> {
-    const { model, device } = this.#parts;
+    const { model, device, backend } = this.#parts;
     const { outputs: wanted = ['hidden', 'pooled', 'head'], signal, onProgress, randomBlocks } = options;
     const batch = packSequences(sequences, randomBlocks);
     const layers = this.#program.attentionNodes.length;
     const attend = packedAttention(device, batch.layout, { pairsOf: this.#pairs, signal });
     const outputs = await this.#program.run(model.feeds(batch), {
       attention: async (node, inputs) => {
-        await attend(node, inputs);
+        const globalRows = this.#globalRows.get(node.name);
+        if (globalRows === undefined) await attend(node, inputs);
+        else
+          await globalRows.run({ local: inputs.q, x: inputs.k, output: inputs.output }, batch.layout, {
+            device,
+            backend,
+            signal,
+          });
         onProgress?.(group * layers + node.index + 1, groups * layers);
       },
       ...(signal === undefined ? {} : { signal }),
