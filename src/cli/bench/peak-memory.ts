@@ -9,10 +9,16 @@ import type { Problem } from './problem.ts';
  * inputs, and runs twice. Node itself is about 50 MB of it.
  */
 export function measurePeakMemory(name: ContenderName, problem: Problem, signal: AbortSignal): Promise<number> {
+  return peakOfProcess('./peak-memory-process', [name, JSON.stringify(problem)], signal);
+}
+
+/** What a program of this folder, named without its extension, prints of itself; its first argument is what errors call it. */
+export function peakOfProcess(program: string, args: readonly string[], signal: AbortSignal): Promise<number> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const program = fileURLToPath(new URL(`./peak-memory-process.${extension}`, import.meta.url));
+  const file = fileURLToPath(new URL(`${program}.${extension}`, import.meta.url));
+  const [name] = args;
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, [program, name, JSON.stringify(problem)], { signal }, (error, stdout, stderr) => {
+    execFile(process.execPath, [file, ...args], { signal }, (error, stdout, stderr) => {
       if (signal.aborted) reject(signal.reason);
       else if (error === null) resolve(Number(stdout));
       else if (stderr === '') reject(new FarfieldError(`${name}: the process that measures its memory was killed`));

@@ -1,5 +1,3 @@
-import type { Contender } from './problem.ts';
-
 export interface Timing {
   /** Median of the repeats. */
   readonly milliseconds: number;
@@ -9,16 +7,21 @@ export interface Timing {
 
 /**
  * Times contenders in one process, in turns: one run of each, `repeat` times, so that a slow minute of the machine meets
- * all of them. One run of each before that is not counted. `onRun` is told how many runs are done.
+ * all of them. One run of each before that is not counted, unless `warmUps` is 0. `onRun` is told how many runs are done.
  */
 export async function timeInTurns(
-  contenders: readonly Contender[],
-  options: { readonly repeat: number; readonly signal: AbortSignal; readonly onRun?: (done: number) => void },
+  contenders: readonly { run(signal: AbortSignal): Promise<unknown> }[],
+  options: {
+    readonly repeat: number;
+    readonly signal: AbortSignal;
+    readonly warmUps?: 0 | 1;
+    readonly onRun?: (done: number) => void;
+  },
 ): Promise<Timing[]> {
-  const { repeat, signal, onRun } = options;
+  const { repeat, signal, warmUps = 1, onRun } = options;
   const runs = contenders.map((): number[] => []);
   let done = 0;
-  for (let round = -1; round < repeat; round++) {
+  for (let round = -warmUps; round < repeat; round++) {
     for (const [i, contender] of contenders.entries()) {
       signal.throwIfAborted();
       const start = performance.now();

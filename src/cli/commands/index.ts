@@ -2,6 +2,7 @@ import type { Register } from '../command.ts';
 import { registerAdvise } from './advise.ts';
 import { registerAsk } from './ask.ts';
 import { registerBenchAttention } from './bench-attention.ts';
+import { registerBenchModel } from './bench-model.ts';
 import { registerBenchScaling } from './bench-scaling.ts';
 import { registerClassify } from './classify.ts';
 import { registerDemo } from './demo.ts';
@@ -43,6 +44,7 @@ export const registry: readonly Register[] = [
       .summary('time Farfield beside others')
       .description('Times Farfield beside others.');
     registerBenchAttention(bench, start);
+    registerBenchModel(bench, start);
     registerBenchScaling(bench, start);
   },
   registerDoctor,

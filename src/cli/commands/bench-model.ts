@@ -1,0 +1,243 @@
+import { availableParallelism } from 'node:os';
+import { Option } from 'commander';
+import { ArgumentError } from '../../errors.ts';
+import { GEOMETRIES, type Geometry } from '../../model/encoder/random.ts';
+import { formatPattern, parsePattern } from '../../pattern/index.ts';
+import {
+  type ModelContender,
+  type ModelContenderName,
+  modelContenders,
+  modelPeers,
+} from '../bench/model/contenders.ts';
+import type { Subject } from '../bench/model/subject.ts';
+import { peakOfProcess } from '../bench/peak-memory.ts';
+import { timeInTurns } from '../bench/timing.ts';
+import { addCommand, integer, listOf, type Register } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from '../format.ts';
+
+interface Options {
+  readonly model?: string;
+  readonly geometry?: Geometry;
+  readonly pattern?: string;
+  readonly positions: 'given' | 'repeat';
+  readonly seq: readonly (readonly number[])[];
+  readonly compare: readonly ModelContenderName[];
+  readonly threads: number;
+  readonly repeat: number;
+  readonly layers?: number;
+  readonly warmUp: boolean;
+  readonly time: boolean;
+  readonly memory: boolean;
+}
+
+export interface ModelBenchResult {
+  /** Tokens of each text of the batch. */
+  readonly lengths: readonly number[];
+  readonly name: ModelContenderName;
+  /** Median of the repeats, and each; absent with --no-time. */
+  readonly milliseconds?: number;
+  readonly runs?: readonly number[];
+  readonly tokensPerSecond?: number;
+  /** Peak resident memory of a process of its own; absent with --no-memory. */
+  readonly peakMemoryBytes?: number;
+  /** Largest difference of the mean hidden state from Farfield's, over the largest number in it, where both compute the same. */
+  readonly largestDifference?: number;
+}
+
+export const registerBenchModel: Register = (bench, start) => {
+  addCommand(bench, 'model', {
+    summary: 'time an encoder beside its dense twin and at several lengths, and measure its memory',
+    description:
+      'Times an encoder on made-up tokens, from token ids to the last hidden state: for each length one run of each contender in turns, ' +
+      '--repeat times, after one that is not counted, all in one process. Prints medians. Memory is the peak resident memory of a ' +
+      'process of its own for each contender and length, weights included. A geometry has the sizes of a published model and random ' +
+      'weights, so nothing is downloaded.',
+    examples: [
+      {
+        does: 'Longformer beside RoBERTa, its dense twin',
+        command: 'farfield bench model --geometry longformer-base --seq 4096 --compare onnxruntime-dense',
+      },
+      {
+        does: 'a model of your own under a window, at several lengths, and as the file that farfield export writes',
+        command:
+          'farfield bench model --model all-MiniLM-L6-v2 --pattern window:128 --positions repeat --seq 1024,8192,65536 ' +
+          '--compare onnxruntime-export',
+      },
+    ],
+  })
+    .option('--model <path>', 'a folder with config.json and model.safetensors')
+    .addOption(
+      new Option('--geometry <name>', 'the sizes of a published model, with random weights').choices(
+        Object.keys(GEOMETRIES),
+      ),
+    )
+    .option('--pattern <pattern>', 'what each token sees in layers with full attention; default: all')
+    .addOption(
+      new Option('--positions <kind>', 'beyond the last learned position: given: refuse; repeat: begin again')
+        .choices(['given', 'repeat'])
+        .default('given'),
+    )
+    .option(
+      '--seq <tokens>',
+      'lengths of the text, separated by commas; 64+512 is a batch of two, which Farfield packs and the others pad',
+      batches,
+      [[4096]],
+    )
+    .option(
+      '--compare <names>',
+      `others to time, separated by commas: ${modelPeers.join(', ')}`,
+      listOf(modelPeers),
+      [],
+    )
+    .option('--threads <count>', 'threads of each contender', integer(1), availableParallelism())
+    .option('--repeat <times>', 'runs of each that count', integer(1), 3)
+    .option('--layers <count>', 'of a geometry, for a quick look; default: as the published model', integer(1))
+    .option('--no-warm-up', 'count the first run too, where a run takes minutes')
+    .option('--no-time', 'measure memory only')
+    .option('--no-memory', 'measure time only')
+    .action(start(benchModel));
+};
+
+async function benchModel(options: Options, context: CommandContext): Promise<void> {
+  const { model, geometry, positions, seq, threads, repeat } = options;
+  if ((model === undefined) === (geometry === undefined)) throw new ArgumentError('give either --model or --geometry');
+  const pattern = options.pattern === undefined ? undefined : parsePattern(options.pattern);
+  const subject: Subject = {
+    ...(model === undefined ? {} : { model }),
+    ...(geometry === undefined ? {} : { geometry }),
+    ...(pattern === undefined ? {} : { pattern }),
+    ...(options.layers === undefined ? {} : { layers: options.layers }),
+    positions,
+    longest: Math.max(...seq.flat()),
+    threads,
+  };
+  const names: readonly ModelContenderName[] = ['farfield', ...options.compare];
+  const results = await measure(subject, names, options, context);
+  context.result({ ...subject, repeat, results }, describe(subject, results, options));
+}
+
+async function measure(
+  subject: Subject,
+  names: readonly ModelContenderName[],
+  { seq, repeat, warmUp, time, memory }: Options,
+  context: CommandContext,
+): Promise<ModelBenchResult[]> {
+  const { signal } = context;
+  const cases = names.length * seq.length;
+  using progress = context.progress({
+    label: 'measuring',
+    unit: 'runs',
+    total: cases * ((memory ? 1 : 0) + (time ? repeat + (warmUp ? 1 : 0) : 0)),
+  });
+  let done = 0;
+  const results = seq.flatMap((lengths) => names.map((name): ModelBenchResult => ({ lengths, name })));
+  const add = (lengths: readonly number[], name: ModelContenderName, more: Partial<ModelBenchResult>): void => {
+    const at = results.findIndex((result) => result.lengths === lengths && result.name === name);
+    results[at] = { ...(results[at] ?? { lengths, name }), ...more };
+  };
+  // First the memory, each in a process of its own, while this one is still small.
+  for (const { lengths, name } of memory ? [...results] : []) {
+    const args = [name, JSON.stringify({ ...subject, longest: Math.max(...lengths) }), JSON.stringify(lengths)];
+    const peakMemoryBytes = await peakOfProcess('./model/peak-memory-process', args, signal);
+    add(lengths, name, { peakMemoryBytes });
+    progress.update(++done);
+  }
+  if (!time) return results;
+  const prepared: ModelContender[] = [];
+  try {
+    for (const name of names) prepared.push(await modelContenders[name].prepare(subject, signal));
+    for (const lengths of seq) {
+      const tokens = lengths.reduce((sum, length) => sum + length, 0);
+      const means: Float32Array[] = [];
+      const turns = prepared.map((contender, i) => ({
+        run: async (signal: AbortSignal) => {
+          means[i] = await contender.run(lengths, signal);
+        },
+      }));
+      const onRun = () => progress.update(++done);
+      const timings = await timeInTurns(turns, { repeat, signal, warmUps: warmUp ? 1 : 0, onRun });
+      for (const [i, name] of names.entries()) {
+        const { milliseconds = Number.NaN, runs = [] } = timings[i] ?? {};
+        const isSame = i > 0 && modelContenders[name].sparse;
+        add(lengths, name, {
+          milliseconds,
+          runs,
+          tokensPerSecond: (1000 * tokens) / milliseconds,
+          ...(isSame ? { largestDifference: largestDifference(means[0] ?? [], means[i] ?? []) } : {}),
+        });
+      }
+    }
+    return results;
+  } finally {
+    for (const contender of prepared) await contender[Symbol.asyncDispose]();
+  }
+}
+
+function largestDifference(ours: ArrayLike<number>, theirs: ArrayLike<number>): number {
+  const own = Array.from(ours);
+  const largest = Math.max(...own.map(Math.abs));
+  return Math.max(...own.map((value, d) => Math.abs(value - (theirs[d] ?? Number.NaN)))) / largest;
+}
+
+function describe(subject: Subject, results: readonly ModelBenchResult[], { repeat, time, memory }: Options): string {
+  const rows = results.map(({ lengths, name, milliseconds, runs = [], tokensPerSecond, peakMemoryBytes }) => {
+    const ours = results.find((other) => other.lengths === lengths && other.name === 'farfield');
+    const ratio = (own: number | undefined, base: number | undefined): string =>
+      name === 'farfield' || own === undefined || base === undefined ? '' : `${formatRate(own / base)}x`;
+    return [
+      textsOf(lengths),
+      name,
+      ...(time
+        ? [
+            formatDuration(milliseconds ?? Number.NaN),
+            `${formatDuration(Math.min(...runs))} to ${formatDuration(Math.max(...runs))}`,
+            ratio(milliseconds, ours?.milliseconds),
+            formatRate(tokensPerSecond ?? Number.NaN),
+          ]
+        : []),
+      ...(memory ? [formatBytes(peakMemoryBytes ?? Number.NaN), ratio(peakMemoryBytes, ours?.peakMemoryBytes)] : []),
+    ];
+  });
+  const header = [
+    'tokens',
+    '',
+    ...(time ? ['median', 'range', 'to farfield', 'tokens/s'] : []),
+    ...(memory ? ['peak memory', 'to farfield'] : []),
+  ];
+  const { threads, pattern } = subject;
+  const of =
+    subject.geometry === undefined
+      ? subject.model
+      : `${subject.geometry}${subject.layers === undefined ? '' : `, ${subject.layers} layers`}, random weights`;
+  const differences = results.flatMap(({ lengths, name, largestDifference }) =>
+    largestDifference === undefined
+      ? []
+      : [
+          `${name} at ${textsOf(lengths)} tokens differs from farfield by at most ${largestDifference.toExponential(1)}.`,
+        ],
+  );
+  return [
+    `${of}${pattern === undefined ? '' : `, ${formatPattern(pattern)}`}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    '',
+    formatTable(
+      [header, ...rows],
+      header.map((_, i) => i).filter((i) => i !== 1),
+    ),
+    '',
+    ...[...new Set(results.map(({ name }) => name))].map((name) => `${name}: ${modelContenders[name].what}.`),
+    ...(time ? [`Medians of ${repeat}, in turns, in one process.`] : []),
+    ...(memory ? ['Peak memory is that of a process of its own, Node and the weights included.'] : []),
+    ...differences,
+  ].join('\n');
+}
+
+function textsOf(lengths: readonly number[]): string {
+  return lengths.map(formatCount).join(' + ');
+}
+
+/** Parses a list of batches: "4096,64+512" is one text of 4,096 tokens, and two. */
+function batches(text: string): number[][] {
+  const one = integer(1);
+  return text.split(',').map((batch) => batch.split('+').map((part) => one(part.trim())));
+}
