@@ -57,7 +57,10 @@ export function createRuntimeBackend<Tensor extends RuntimeTensor, Options>(
         (model.buffer as ArrayBufferLike & Movable).transfer?.(0);
         return new OnnxRuntimeSession(graph, session, runtime.Tensor, behaviour);
       } catch (error) {
-        throw new DeviceError(`${behaviour.name} refused graph ${graph.name}: ${messageOf(error)}`, { cause: error });
+        const why = messageOf(error);
+        throw new DeviceError(`${behaviour.name} refused graph ${graph.name}: ${why}${nodesOf(graph, why)}`, {
+          cause: error,
+        });
       }
     },
   };
@@ -66,6 +69,13 @@ export function createRuntimeBackend<Tensor extends RuntimeTensor, Options>(
 /** ECMAScript 2024: gives the memory to a new buffer, here of no bytes. */
 interface Movable {
   readonly transfer?: (bytes: number) => unknown;
+}
+
+/** The nodes of an operator that the engine does not have, where its message names the operator alone. */
+function nodesOf(graph: Graph, message: string): string {
+  const operator = /([\w.]+)\(-?\d+\) is not a registered function\/op/.exec(message)?.[1];
+  const names = graph.nodes.filter((node) => node.operator === operator).map(({ name }) => name);
+  return names.length === 0 ? '' : `; it is in ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', ...' : ''}`;
 }
 
 class OnnxRuntimeSession<Tensor extends RuntimeTensor> implements DenseSession {

@@ -79,7 +79,7 @@ async function decoderOf(
   adapter: string | undefined,
 ): Promise<FoundDecoder> {
   const { checkpoint, format } = opened;
-  const architecture = format === 'safetensors' ? findDecoder(opened.config) : undefined;
+  const architecture = format === 'gguf' ? undefined : findDecoder(opened.config);
   if (architecture === undefined) {
     const config = configOf(opened, path);
     const weights = openLlamaWeights(checkpoint, config, { format, weights: kind, source: path });

@@ -4,8 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../src/checkpoint/node.ts';
+import { python, storage, tensor, torchFile } from '../../src/checkpoint/test-torch.ts';
 import { loadSeq2Seq } from '../../src/model/index.ts';
-import { GOLDEN } from './folders.ts';
+import { GOLDEN, readJson, readTensors } from './folders.ts';
 import { caseRows, farfield, textOf, wordModel, wordOf } from './word-models.ts';
 
 const PNG = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0);
@@ -296,6 +298,79 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
     expect(none.code).toBe(1);
     expect(none.stderr).toContain('the model has no chat template');
   });
+
+  it('reads encoders from PyTorch’s .bin as from safetensors', async () => {
+    const { rows } = await caseRows('longformer-tokencls');
+    const model = await wordModel('longformer-tokencls', join(folder, 'safe'), { size: 120 });
+    const torch = await wordModel('longformer-tokencls', join(folder, 'torch'), { size: 120 });
+    const tensors = await readTensors(GOLDEN, 'hf', 'longformer-tokencls', 'model.safetensors');
+    const { checkpoint } = await openCheckpoint(join(torch, 'model.safetensors'));
+    const storages: Record<string, Float32Array> = {};
+    const entries = checkpoint.names().map((name, i) => {
+      const { data, shape } = tensors(name);
+      storages[i] = Float32Array.from(data);
+      const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, side) => product * side, 1));
+      return [name, tensor(storage('FloatStorage', String(i), data.length), 0, shape, strides)];
+    });
+    await checkpoint.close();
+    await rm(join(torch, 'model.safetensors'));
+    const root = python.ordered(Object.fromEntries(entries));
+    await writeFile(join(torch, 'pytorch_model.bin'), torchFile({ root, storages }));
+    const text = await write('torch.txt', textOf(rows[0] ?? []));
+    const run = (folder: string) => farfield('tag', '--model', folder, '--text', text, '--threads', '1', '--json');
+    const { code, stdout } = await run(torch);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).spans.length).toBeGreaterThan(1);
+    expect(stdout).toBe((await run(model)).stdout);
+    const evil = torchFile({ root: python.call(python.global('os', 'system'), python.text('true')), storages: {} });
+    await writeFile(join(torch, 'pytorch_model.bin'), evil);
+    const refused = await run(torch);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('imports os.system; only tensors are read');
+  });
+
+  it.each([
+    [
+      'tag',
+      'longformer-tokencls',
+      { hidden_size: 64 },
+      /tensor \S+ has shape \[\d+, \d+\]; its configuration says \[\d+, 64\]/,
+    ],
+    ['tag', 'longformer-tokencls', { num_hidden_layers: 3, attention_window: 8 }, /are missing \(encoder\.layer\.2\./],
+    [
+      'tag',
+      'longformer-tokencls',
+      { num_hidden_layers: 1, attention_window: 8 },
+      /do not belong to the model \(.*encoder\.layer\.1\./,
+    ],
+    ['tag', 'longformer-tokencls', { num_attention_heads: 7 }, /hidden_size \d+ over 7 heads/],
+    ['tag', 'longformer-tokencls', { vocab_size: undefined }, /config\.json: vocab_size is missing/],
+    ['summarize', 'led', { decoder_ffn_dim: 72 }, /tensor \S+fc1\S+ has shape \[80.*\]; its configuration says \[72/],
+    ['summarize', 'led', { decoder_layers: 3 }, /are missing \(decoder\.layers\.2\./],
+    ['summarize', 'longt5-local', { num_layers: 1 }, /do not belong to the model \(encoder\.block\.1\./],
+    ['summarize', 'bigbird-pegasus', { max_position_embeddings: 128 }, /its configuration says \[128, 32\]/],
+    ['generate', 'llama', { intermediate_size: 40 }, /mlp/],
+    ['generate', 'llama', { num_hidden_layers: 9 }, /layers\.\d/],
+    ['generate', 'gemma3', { head_dim: 32 }, /its configuration says \[/],
+    ['generate', 'gpt-oss', { num_local_experts: 8 }, /its configuration says \[8/],
+    [
+      'generate',
+      'olmo3',
+      { num_hidden_layers: 1, layer_types: ['full_attention'] },
+      /do not belong to the model \(model\.layers\.1\./,
+    ],
+  ] as const)(
+    '%s %s: a configuration with %j contradicts the weights, and the tensor is named',
+    async (command, name, change, message) => {
+      const config = { ...readJson<object>(GOLDEN, 'hf', name, 'config.json'), ...change };
+      const into = await mkdtemp(join(folder, 'contradiction-'));
+      const model = await wordModel(name, join(into, 'model'), { size: 60 }, { 'config.json': config });
+      const text = command === 'generate' ? ['--prompt', 'w8'] : ['--text', await write('some.txt', 'w8 w9')];
+      const { code, stdout, stderr } = await farfield(command, '--model', model, ...text);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(message);
+    },
+  );
 
   it('says what is wrong with the command line, the document, the model and the tokenizer', async () => {
     const model = await wordModel('longformer-tokencls', join(folder, 'wrong'), { size: 120 });

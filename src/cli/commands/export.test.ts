@@ -5,7 +5,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { safetensorsFile } from '../../checkpoint/test-files.ts';
 import { attentionGraph, HEADS, WIDTH } from '../../graph/import/test-files.ts';
-import { writeOnnx } from '../../graph/index.ts';
+import { createNodeBackend, writeOnnx } from '../../graph/index.ts';
 import { definition, TINY, tinyWeights } from '../../model/testing.ts';
 import { parsePattern } from '../../pattern/index.ts';
 import { runCommandLine } from '../program.ts';
@@ -73,6 +73,28 @@ describe('farfield sparsify', () => {
     const rows = async (file: string, count: number) => (await run(file, feeds(count), 'attended')).slice(0, WIDTH);
     expect(largest(await rows(sparse, length), await rows(dense, 4))).toBeLessThan(1e-5);
     expect(largest(await rows(dense, length), await rows(dense, 4))).toBeGreaterThan(1e-3);
+  });
+
+  it('names an operator that the engine does not have, with its node', async () => {
+    const graph = attentionGraph();
+    const [output] = graph.outputs;
+    if (output === undefined) throw new Error('the graph has an output');
+    const odd = { ...output, name: 'odd' };
+    const foreign = { name: 'odd_1', domain: 'my.domain', operator: 'Foo', inputs: [output.name], outputs: ['odd'] };
+    const file = join(folder, 'odd.onnx');
+    const opsets = new Map([
+      ['', 18],
+      ['my.domain', 1],
+    ]);
+    const nodes = [...graph.nodes, { ...foreign, attributes: {} }];
+    const whole = { ...graph, nodes, opsets, values: new Map([...graph.values, ['odd', odd]]), outputs: [odd] };
+    await writeFile(file, await writeOnnx(whole));
+    const args = ['sparsify', '--model', file, '--pattern', 'window:3', '--out', join(folder, 'out.onnx')];
+    const { code, stdout } = await farfield(...args);
+    expect(code).toBe(0);
+    expect(stdout).toContain('operators that stock runtimes do not have:\n  odd_1: my.domain.Foo');
+    const backend = await createNodeBackend({ threads: 1 });
+    await expect(backend.compile(whole)).rejects.toThrow(/my\.domain:Foo.* is not a registered .*; it is in odd_1/);
   });
 
   it('fails where nothing is attention, and leaves no file', async () => {

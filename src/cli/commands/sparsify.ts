@@ -23,6 +23,9 @@ interface Options extends OnnxFileOptions {
   readonly length: number;
 }
 
+/** Of operators that ONNX Runtime has. */
+const STOCK_DOMAINS: ReadonlySet<string> = new Set(['', 'ai.onnx.ml', 'com.microsoft']);
+
 /** The pattern of some layers. */
 interface LayerPattern {
   readonly first: number;
@@ -116,9 +119,16 @@ async function sparsify(options: Options, context: CommandContext): Promise<void
     const files = await writeOnnxFiles(graph, weightBytes, options, context);
     const compared = text === undefined ? undefined : await compare(opened, graph, text, options, context);
     const { extended } = opened;
+    const foreign = graph.nodes
+      .filter(({ domain }) => !STOCK_DOMAINS.has(domain) && domain !== 'farfield')
+      .map(({ name, domain, operator }) => ({ node: name, operator: `${domain}.${operator}` }));
+    const named = foreign.map(({ node, operator }) => `\n  ${node}: ${operator}`).join('');
     context.result(
-      { files, pattern, found, unmatched, extended, ...compared },
-      describe(files, pattern, found, unmatched) + describeExtended(opened) + describeDifferences(compared),
+      { files, pattern, found, unmatched, foreign, extended, ...compared },
+      describe(files, pattern, found, unmatched) +
+        (named === '' ? '' : `\n\noperators that stock runtimes do not have:${named}`) +
+        describeExtended(opened) +
+        describeDifferences(compared),
     );
   } finally {
     await opened.close();

@@ -62,8 +62,11 @@ export async function openEncoderFolder<Model>(
     for (const step of cleanUp.splice(0).reverse()) await step();
   };
   try {
-    if (format !== 'safetensors')
-      throw new ModelError(`${path}: encoders are read from safetensors, this is ${format}`);
+    if (format === 'gguf') {
+      throw new ModelError(
+        `${path}: encoders and encoder-decoders are read from safetensors or PyTorch's .bin, not GGUF`,
+      );
+    }
     if (config === undefined) throw new ModelError(`${path}: there is no config.json beside the weights`);
     const start = async (vocabularySize: number): Promise<ModelParts> => {
       const tokenizer = options.tokenizer ?? (await tokenizerIn(folder));
