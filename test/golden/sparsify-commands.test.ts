@@ -57,6 +57,7 @@ describe.skipIf(!existsSync(join(GOLDEN, 'onnx')))('farfield sparsify', () => {
     const args = ['sparsify', '--model', join(folder, `${name}.onnx`), '--out', out, '--text', text, '--pattern'];
     const short = await farfield(...args, 'window:4');
     expect(short.code).toBe(1);
+    expect(short.stderr).toContain('where 150 tokens are more than the model has positions, give --positions');
     const { code, stdout, stderr } = await farfield(...args, 'dense', '--positions', '200', '--json');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const { differences, tokens, found } = JSON.parse(stdout);

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { FarfieldError } from '../../errors.ts';
+import { DeviceError, FarfieldError } from '../../errors.ts';
 import { createNodeBackend, type FoundAttention, type Graph, type Unmatched } from '../../graph/index.ts';
 import { ELEMENT_BYTES } from '../../graph/tensor-data.ts';
 import { formatPattern, type Pattern, parsePattern } from '../../pattern/index.ts';
@@ -146,7 +146,7 @@ async function compare(
   dense: OpenedDense,
   sparse: Graph,
   text: string,
-  { tokenizer: folder, length }: Options,
+  { tokenizer: folder, length, positions }: Options,
   { signal, progress }: CommandContext,
 ): Promise<Compared> {
   const tokenizer = await (folder === undefined ? dense.loadTokenizer() : loadTokenizer(folder, { signal }));
@@ -155,10 +155,16 @@ async function compare(
   using line = progress({ label: 'comparing', unit: 'steps', total: 4 });
   const backend = await createNodeBackend();
   const onProgress = (done: number) => line.update(done);
-  return {
-    tokens: ids.length,
-    differences: await compareOnnx({ dense: dense.graph, sparse, ids, backend, onProgress, signal }),
-  };
+  try {
+    const differences = await compareOnnx({ dense: dense.graph, sparse, ids, backend, onProgress, signal });
+    return { tokens: ids.length, differences };
+  } catch (error) {
+    if (!(error instanceof DeviceError) || positions !== undefined) throw error;
+    throw new DeviceError(
+      `${error.message}; where ${ids.length} tokens are more than the model has positions, give --positions or a smaller --length`,
+      { cause: error },
+    );
+  }
 }
 
 function describeExtended({ extended }: OpenedDense): string {
