@@ -3,7 +3,9 @@ import { SECTIONS } from '../../explorer/src/sections.ts';
 import { hasChromium } from '../browser/browser.ts';
 import { composeTests } from './compose.ts';
 import { contentTests } from './content.ts';
+import { costTests } from './cost.ts';
 import { ExplorerPage } from './explorer-page.ts';
+import { graphTests } from './graph.ts';
 import { learnTests } from './learn.ts';
 import { matrixTests } from './matrix.ts';
 
@@ -21,6 +23,8 @@ describe.skipIf(!hasChromium)('the explorer in Chromium', () => {
 
   describe('matrix', () => matrixTests(() => explorer));
   describe('pattern panel and gallery', () => composeTests(() => explorer));
+  describe('cost', () => costTests(() => explorer));
+  describe('graph', () => graphTests(() => explorer));
   describe('content', () => contentTests(() => explorer));
   describe('learn', () => learnTests(() => explorer));
 
