@@ -130,7 +130,7 @@ export function contentTests(explorer: () => ExplorerPage): void {
     await page.getByRole('alert').getByText('2,001 bytes').waitFor();
     await page.fill('#content-text', text);
     await page.getByRole('button', { name: 'Run the model' }).click();
-    const means = page.locator('tr[data-means] td');
+    const means = page.locator('[data-means] dd');
     await means.first().waitFor();
 
     await using device = await createDevice({ threads: 1 });

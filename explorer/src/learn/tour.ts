@@ -16,8 +16,6 @@ export interface Step {
   readonly state: Partial<PageState>;
 }
 
-const BLOCKS = 1024 / 64;
-
 export const TOUR: readonly Step[] = [
   {
     title: 'Everyone reads everyone',
@@ -89,18 +87,14 @@ export const TOUR: readonly Step[] = [
   },
   {
     title: 'Why chance helps',
-    summary: 'What a few random links do to the number of layers.',
+    summary: 'What two random links for each token do to the distances.',
     text: [
-      'Links to random places shorten all ways at once: in a network where neighbours know each other, a few random friends connect everyone in a few steps.',
-      'BigBird puts a window, a few random blocks and global blocks together (Zaheer et al. 2020, section 2). This one has no global blocks, so that what the random ones do is seen alone.',
+      'Links to random places shorten all ways at once: where neighbours know only neighbours, a few random friends connect everyone in a few steps. That is why BigBird puts random blocks beside its window (Zaheer et al. 2020, section 2).',
+      'Here the pattern is a narrow window, drawn as a circle of tokens, with two random edges more for each of them. The table counts how many steps away the others are. The number beside this text is that of the window alone.',
     ],
     facts: ['share', 'connected'],
-    attempt: 'Set random=0 in the pattern and compare.',
-    state: {
-      section: 'matrix',
-      patterns: [`bigBird(block=64,window=3,global=0,random=1,seed=1,blocks=${BLOCKS})`],
-      tokens: 1024,
-    },
+    attempt: 'Move the random edges to 0, and see the distances grow.',
+    state: { section: 'graph', patterns: ['window:16'], tokens: 512, own: { 'graph.random': '2' } },
   },
   {
     title: 'A picture is a grid',
@@ -116,6 +110,22 @@ export const TOUR: readonly Step[] = [
       patterns: ['axial(grid=[12,16],axes=[[0],[1]])'],
       tokens: 192,
       own: { 'content.view': 'image' },
+    },
+  },
+  {
+    title: 'What it costs on a text',
+    summary: 'A small model in the page: what a pattern cuts off, and what that does to its predictions.',
+    text: [
+      'A pattern is good when what it leaves out is not missed. Here a small model predicts a text byte by byte, once with the pattern of the page in every layer and once with dense attention.',
+      'The page shows what share of dense attention falls outside the pattern in each layer and head, and how many bits the prediction of each byte costs both ways. The model was trained with a pattern of its own, so dense attention is not what it knows best.',
+    ],
+    facts: ['lastReads'],
+    attempt: 'Run the model, then narrow the window and run it again.',
+    state: {
+      section: 'content',
+      patterns: ['causal&(sinks:4+window:64)'],
+      tokens: 1024,
+      own: { 'content.view': 'text' },
     },
   },
   {
