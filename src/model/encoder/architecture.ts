@@ -40,8 +40,8 @@ export interface PackedBatch {
   readonly tokenTypes: Int32Array;
 }
 
-/** Which rows of the last hidden state a head reads: every row, or one for each sequence, its first or the mean of those not masked. */
-export type HeadRows = 'all' | 'first' | 'mean';
+/** Which rows of the last hidden state a head reads: every row, or one for each sequence, its first, its last that counts, or the mean of those not masked. */
+export type HeadRows = 'all' | 'first' | 'last' | 'mean';
 
 /** A part after the encoder. Its outputs are [rows, width]. */
 export interface Head {

@@ -73,7 +73,7 @@ export class HeadRunner {
       return { data: hidden, counts: layout.sequences.map(({ length }) => length) };
     }
     const chosen = layout.sequences.map(({ start, length }, i) =>
-      (this.rows === 'first' ? [0] : (places?.[i] ?? [])).map((place) => {
+      (this.rows === 'first' ? [0] : this.rows === 'last' ? [length - 1] : (places?.[i] ?? [])).map((place) => {
         if (Number.isInteger(place) && place >= 0 && place < length) return start + place;
         throw new ArgumentError(`headPlaces[${i}] has ${place}; places are integers from 0 to ${length - 1}`);
       }),

@@ -89,8 +89,8 @@ export const modernBert: EncoderArchitecture = {
 export const modernBertDecoder: EncoderArchitecture = {
   className: 'ModernBertDecoder',
   prefix: 'model',
-  headNames: ['lm_head.', 'decoder.'],
-  tasks: ['base', 'causalLm'],
+  headNames: ['lm_head.', 'decoder.', 'head.', 'classifier.'],
+  tasks: ['base', 'causalLm', 'sequenceClassification'],
   read(json, context) {
     const config = readConfig(json, context.source);
     const keys = config.sliding_window ?? Math.floor(config.local_attention / 2);
@@ -99,8 +99,12 @@ export const modernBertDecoder: EncoderArchitecture = {
       // One key less than to the left of a token in the encoder.
       sliding_attention: window({ left: keys - 1 }),
     };
-    const heads: Record<string, Head> = context.task === 'causalLm' ? { head: vocabularyHead(config, 'lm_head') } : {};
-    return modelOf(config, patterns, ownProjections, heads, context);
+    const heads: Partial<Record<Task, Record<string, Head>>> = {
+      causalLm: { head: vocabularyHead(config, 'lm_head') },
+      // The last token has seen them all.
+      sequenceClassification: { head: classifier(config, 'last', config.classifier_bias) },
+    };
+    return modelOf(config, patterns, ownProjections, heads[context.task] ?? {}, context);
   },
 };
 
@@ -268,10 +272,12 @@ function vocabularyHead(config: Config, name: 'head' | 'lm_head'): Head {
   };
 }
 
-function classifier(config: Config, rows: Head['rows']): Head {
+function classifier(config: Config, rows: Head['rows'], bias = true): Head {
   return {
     rows,
-    build: (b, x) => ({ logits: b.linear(transformed(b, x, 'head', config), 'classifier', labels(b, 'classifier')) }),
+    build: (b, x) => ({
+      logits: b.linear(transformed(b, x, 'head', config), 'classifier', labels(b, 'classifier'), { bias }),
+    }),
   };
 }
 

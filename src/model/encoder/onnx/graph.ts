@@ -1,5 +1,5 @@
 /** An encoder as one graph from token ids to its outputs, as ONNX files of Hugging Face models have it. */
-import { ArgumentError } from '../../../errors.ts';
+import { ArgumentError, ModelError } from '../../../errors.ts';
 import { cast, type Graph, type Value, withBatchAxis } from '../../../graph/index.ts';
 import type { EncoderModel, Head } from '../architecture.ts';
 import type { EncoderTensors } from '../tensors.ts';
@@ -68,6 +68,8 @@ export function encoderOnnxGraph(
 /** The rows that a head reads. */
 function rowsOf(tokens: OnnxTokens, head: Head, hidden: Value, width: number): Value {
   if (head.rows === 'all') return hidden;
+  if (head.rows === 'last')
+    throw new ModelError('a classifier of the last token cannot be exported; export the task base');
   const texts = tokens.bySequence(hidden, width); // [batch, sequence, hidden]
   if (head.rows === 'first') {
     const axis = { axis: { type: 'int', value: 1 } } as const;
