@@ -44,7 +44,7 @@ async function run(options: Options, context: CommandContext): Promise<void> {
 
   await using stack = new AsyncDisposableStack();
   const device = stack.use(await createDevice({ threads }));
-  const backend = await createNodeBackend({ threads });
+  const backend = await createNodeBackend({ threads, memoryArena: true });
   const losses: number[] = [];
   const contenders = [];
   for (const [i, shape] of shapes.entries()) {

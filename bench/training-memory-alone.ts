@@ -31,7 +31,7 @@ export interface TrainingMemory {
 const { shape, checkpoint, precision, steps } = readJob<TrainingJob>();
 const { threads } = shape;
 await using device = await createDevice({ threads });
-const backend = await createNodeBackend({ threads });
+const backend = await createNodeBackend({ threads, memoryArena: true });
 await using step = await openTrainingStep(shape, { device, backend, checkpoint, precision });
 const startBytes = peakResidentBytes();
 const milliseconds: number[] = [];

@@ -7,7 +7,7 @@ import type { Trainer, TrainingProblem } from './trainer.ts';
 export async function openFarfieldTrainer(problem: TrainingProblem): Promise<Trainer> {
   const { vocabulary, layers, hidden, heads, context, batch, learningRate, threads, weights } = problem;
   const device = await createDevice({ threads });
-  const backend = await createNodeBackend({ threads });
+  const backend = await createNodeBackend({ threads, memoryArena: true });
   const model = await createGpt(
     { vocabularySize: vocabulary, hiddenSize: hidden, layers, heads, context, positions: 'learned' },
     {

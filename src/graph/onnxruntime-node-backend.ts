@@ -10,7 +10,9 @@ export interface NodeBackendOptions {
   readonly threads?: number;
   /**
    * Keeps the memory of a run for the next run of the same session. Default false: thirty sessions of a 135M model, one per
-   * layer, in chunks of 1024 rows then hold 335 MB instead of 1578 MB, and fresh pages do not make them slower.
+   * layer, in chunks of 1024 rows then hold 335 MB instead of 1578 MB, and fresh pages do not make them slower. For training, whose
+   * sessions are few and give many outputs: with an arena the copies that the package makes of outputs are freed at once, which makes a
+   * step a sixth faster in the same memory; without one, memory would be in pieces afterwards (985 MiB instead of 630).
    */
   readonly memoryArena?: boolean;
 }
@@ -35,7 +37,12 @@ export async function createNodeBackend(options: NodeBackendOptions = {}): Promi
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   };
   const { availableParallelism } = await import('node:os');
-  const behaviour = { name: 'onnxruntime-node', writesInPlace: true, threads: threads ?? availableParallelism() };
+  const behaviour = {
+    name: 'onnxruntime-node',
+    writesInPlace: true,
+    freesCopies: memoryArena,
+    threads: threads ?? availableParallelism(),
+  };
   sharedMemory ??= probeSharedMemory(
     createRuntimeBackend(runtime, { ...behaviour, acceptsSharedMemory: true }, sessionOptions),
   );

@@ -34,6 +34,8 @@ export interface RuntimeBehaviour {
   readonly threads: number;
   /** Whether a fetch with data is written in place; else the results are copied there. */
   readonly writesInPlace: boolean;
+  /** Whether the copies that the runtime makes of outputs that it has written in place are freed at once. Default false. */
+  readonly freesCopies?: boolean;
 }
 
 /** A DenseBackend on either package of ONNX Runtime. */
@@ -104,7 +106,7 @@ class OnnxRuntimeSession<Tensor extends RuntimeTensor> implements DenseSession {
   async run(feeds: Readonly<Record<string, HostTensor>>, fetches: Readonly<Record<string, HostTensor>>): Promise<void> {
     const inputs = this.#inputsOf(feeds);
     const outputs: Record<string, Tensor | null> = {};
-    const { writesInPlace } = this.#behaviour;
+    const { writesInPlace, freesCopies } = this.#behaviour;
     for (const [name, fetch] of Object.entries(fetches)) {
       if (!writesInPlace) outputs[name] = null;
       else outputs[name] = this.#mustCopy(fetch) ? this.#copyOf(name, fetch, false) : this.#convert(fetch);
@@ -112,6 +114,7 @@ class OnnxRuntimeSession<Tensor extends RuntimeTensor> implements DenseSession {
     const results = await this.#execute(inputs, outputs);
     for (const [name, fetch] of Object.entries(fetches)) {
       if (!writesInPlace || this.#mustCopy(fetch)) copyInto(fetch, results[name], name);
+      else if (freesCopies) freeCopy(results[name]?.data, fetch.data);
     }
   }
 
@@ -195,6 +198,16 @@ function runtimeType({ type }: HostTensor): RuntimeType {
 
 function isShared(data: TensorData): boolean {
   return typeof SharedArrayBuffer !== 'undefined' && data.buffer instanceof SharedArrayBuffer;
+}
+
+/**
+ * onnxruntime-node gives a new array for every output, even where it has written it in place. Left to the garbage collector, these
+ * copies, megabytes for every run, keep it marking. Needs ArrayBuffer.transfer (Node 22).
+ */
+function freeCopy(copy: unknown, own: TensorData): void {
+  if (!ArrayBuffer.isView(copy) || copy.buffer === own.buffer) return;
+  const buffer: ArrayBufferLike & { transfer?: (length: number) => unknown } = copy.buffer;
+  if (buffer instanceof ArrayBuffer) buffer.transfer?.(0);
 }
 
 function copyInto(fetch: HostTensor, result: RuntimeTensor | undefined, name: string): void {

@@ -87,7 +87,7 @@ export class RowModel implements Trainable, AsyncDisposable {
   /** @throws ArgumentError where the parts do not fit each other; DeviceError where a backend refuses the graph. */
   static async create(parts: RowModelParts, options: RowModelOptions = {}): Promise<RowModel> {
     const device = options.device ?? (await defaultDevice());
-    const backend = options.backend ?? (await createNodeBackend());
+    const backend = options.backend ?? (await createNodeBackend({ memoryArena: true }));
     const program = await compileTraining(parts.graph, backend, {
       checkpoint: options.checkpoint,
       inputs: parts.lookups.every(({ table }) => isFrozen(parts, table)) ? [] : ['hidden'],

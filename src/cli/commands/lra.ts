@@ -73,7 +73,7 @@ async function lra(options: Options, context: CommandContext): Promise<void> {
   } = options;
   const patterns = pattern === undefined ? arenaPatterns : pattern.map(ownPattern);
   await using device = await createDevice({ threads });
-  const backend = await createNodeBackend({ threads });
+  const backend = await createNodeBackend({ threads, memoryArena: true });
   const total = task.length * patterns.length * steps;
   const results: ArenaResult[] = [];
   using line = context.progress({ label: 'training', unit: 'steps', total });

@@ -34,17 +34,22 @@ export async function readTrainConfig(path: string, steps?: number): Promise<Tra
     // Only with hf: is it an id of the hub here; without, it is relative to this file.
     const atBase = (path: string): string => (path.startsWith('hf:') ? path : resolve(base, path));
     const { model, data } = config;
+    const modelAt = (model: TrainConfig['model']): TrainConfig['model'] => {
+      if (model.kind === 'checkpoint') return { ...model, path: atBase(model.path) };
+      return model.kind === 'gpt' && model.begin !== undefined
+        ? { ...model, begin: resolve(base, model.begin) }
+        : model;
+    };
+    const dataAt = (data: TrainConfig['data']): TrainConfig['data'] => {
+      if (data.kind === 'task') return data;
+      const files = data.files.map((file) => resolve(base, file));
+      if (data.kind === 'labelled' || data.tokenizer === undefined) return { ...data, files };
+      return { ...data, files, tokenizer: atBase(data.tokenizer) };
+    };
     return {
       ...config,
-      model:
-        model.kind === 'checkpoint'
-          ? { ...model, path: atBase(model.path) }
-          : { ...model, ...(model.begin === undefined ? {} : { begin: resolve(base, model.begin) }) },
-      data: {
-        ...data,
-        files: data.files.map((file) => resolve(base, file)),
-        ...(data.tokenizer === undefined ? {} : { tokenizer: atBase(data.tokenizer) }),
-      },
+      model: modelAt(model),
+      data: dataAt(data),
       folder: resolve(base, config.folder),
       // The schedule is that of the file, so that a first few steps are those of the whole training.
       schedule: { steps: config.steps, ...config.schedule },
@@ -56,7 +61,10 @@ export async function readTrainConfig(path: string, steps?: number): Promise<Tra
   }
 }
 
-export function listData({ data: { files, include, exclude } }: TrainConfig, signal: AbortSignal): Promise<DataFile[]> {
+/** The files of the data; none for a task made by code. */
+export async function listData({ data }: TrainConfig, signal: AbortSignal): Promise<DataFile[]> {
+  if (data.kind === 'task') return [];
+  const { files, include, exclude } = data;
   return listFiles(files, {
     ...(include === undefined ? {} : { include }),
     ...(exclude === undefined ? {} : { exclude }),
@@ -66,7 +74,7 @@ export function listData({ data: { files, include, exclude } }: TrainConfig, sig
 
 /** The tokenizer of text: the one that is named, or the checkpoint's own. */
 export async function openTokenizer({ model, data }: TrainConfig): Promise<Tokenizer | undefined> {
-  if (data.kind === 'bytes') return undefined;
+  if (data.kind !== 'text') return undefined;
   if (data.tokenizer !== undefined) return loadTokenizer(data.tokenizer);
   if (model.kind !== 'checkpoint') return undefined;
   const { checkpoint, folder, metadata } = await openCheckpoint(model.path);

@@ -83,7 +83,10 @@ describe('farfield train', () => {
     ['optimizer.beta1 is not a field', { ...config, optimizer: { kind: 'sgd', beta1: 1 } }],
     ['data.kind is "bytes"; a checkpoint reads', { ...config, model: { kind: 'checkpoint', path: 'x', context: 8 } }],
     ['data.tokenizer is missing', { ...config, data: { ...config.data, kind: 'text' } }],
-    ['model.kind is "bert"; it must have a kind: gpt or checkpoint', { ...config, model: { kind: 'bert' } }],
+    [
+      'model.kind is "bert"; it must have a kind: gpt, masked, classifier, vit or checkpoint',
+      { ...config, model: { kind: 'bert' } },
+    ],
     ['adamw: beta1 is 1', { ...config, optimizer: { kind: 'adamw', beta1: 1 } }],
     ['absent: there is no such file or folder', { ...config, data: { ...config.data, files: ['absent'] } }],
     ['nothing is held out', { ...config, data: { ...config.data, heldOut: 0 }, evaluateEvery: 5 }],

@@ -58,7 +58,7 @@ async function trainFromConfig(options: Options, context: CommandContext): Promi
   const files = await listData(config, signal);
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   await using device = await createDevice({ threads });
-  const backend = await createNodeBackend({ threads });
+  const backend = await createNodeBackend({ threads, memoryArena: true });
   const tokenizer = await openTokenizer(config);
   const weights = await beginningWeights(config);
   const reading = context.progress({ label: 'reading the data', unit: 'bytes', total: bytes });

@@ -1,6 +1,6 @@
 /** What a configuration describes: the model, the batches and the optimizer. */
 import { ArgumentError } from '../../errors.ts';
-import { createGpt, loadTrainable, type RowModel, type RowModelOptions } from '../../model/index.ts';
+import { createGpt, createMaskedModel, loadTrainable, type RowModel, type RowModelOptions } from '../../model/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
 import { openByteSet } from '../data/byte-set.ts';
 import type { IndexOptions } from '../data/file-index.ts';
@@ -16,7 +16,8 @@ import { muon } from '../optimizer/muon.ts';
 import type { OptimizerKind } from '../optimizer/optimizer.ts';
 import { sgd } from '../optimizer/sgd.ts';
 import type { TrainOptions } from '../options.ts';
-import type { OptimizerChoice, TrainConfig } from './config.ts';
+import { classBatches, createClassModel, openClassSets } from './classification.ts';
+import type { DocumentData, OptimizerChoice, TrainConfig } from './config.ts';
 
 export interface BuildOptions extends RowModelOptions {
   /** For data of the kind text. */
@@ -48,16 +49,23 @@ export async function buildTraining(
   if (config.model.kind === 'gpt' && config.model.begin !== undefined && weights === undefined) {
     throw new ArgumentError('buildTraining: model.begin is given; give the weights of that training');
   }
-  const { separator } = config.data;
+  const { data } = config;
+  if (data.kind === 'task' || data.kind === 'labelled') {
+    const sets = await openClassSets(data, files, config.seed, options.signal);
+    const source = classBatches(sets, config);
+    const model = await createClassModel(config, sets.training, modelOptions(config, options));
+    return describeTraining(config, undefined, source, optimizer, model);
+  }
+  const { separator } = data;
   const reading = {
     ...(separator === undefined ? {} : { documents: { separator } }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     ...(onData === undefined ? {} : { onProgress: onData }),
   };
-  const set = await openSet(config, files, tokenizer, reading);
+  const set = await openSet(data, files, tokenizer, reading);
   let model: RowModel | undefined;
   try {
-    const source = batchesOf(config, set);
+    const source = documentBatches(config, data, set);
     model = await createModel(config, set.vocabularySize, weights, options);
     return describeTraining(config, set, source, optimizer, model);
   } catch (error) {
@@ -68,7 +76,7 @@ export async function buildTraining(
 }
 
 async function openSet(
-  { data }: TrainConfig,
+  data: DocumentData,
   files: readonly DataFile[],
   tokenizer: Tokenizer | undefined,
   options: IndexOptions,
@@ -78,32 +86,42 @@ async function openSet(
   return openTokenizedSet(files, tokenizer, options);
 }
 
+function modelOptions({ seed, checkpoint, precision }: TrainConfig, options: RowModelOptions) {
+  return {
+    ...options,
+    seed,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(precision === undefined ? {} : { precision }),
+  };
+}
+
 async function createModel(
-  { model, seed, checkpoint, precision }: TrainConfig,
+  config: TrainConfig,
   vocabularySize: number,
   weights: ReadonlyMap<string, Float32Array> | undefined,
   options: RowModelOptions,
 ): Promise<RowModel> {
-  const all = {
-    ...options,
-    ...(checkpoint === undefined ? {} : { checkpoint }),
-    ...(precision === undefined ? {} : { precision }),
-  };
+  const { model } = config;
+  const all = modelOptions(config, options);
   if (model.kind === 'checkpoint') {
     return loadTrainable(model.path, {
       ...all,
-      seed,
       ...(model.lora === undefined ? {} : { lora: model.lora }),
       ...(model.pattern === undefined ? {} : { pattern: model.pattern }),
     });
   }
+  if (model.kind === 'masked') {
+    const { kind: _, ...encoder } = model;
+    return createMaskedModel({ ...encoder, vocabularySize }, all);
+  }
+  if (model.kind !== 'gpt') throw new ArgumentError(`buildTraining: a model of the kind ${model.kind} tells classes`);
   const { kind: _, begin: __, ...gpt } = model;
-  return createGpt({ ...gpt, vocabularySize }, { ...all, seed, ...(weights === undefined ? {} : { weights }) });
+  return createGpt({ ...gpt, vocabularySize }, { ...all, ...(weights === undefined ? {} : { weights }) });
 }
 
 function describeTraining(
   config: TrainConfig,
-  set: TokenSet,
+  set: TokenSet | undefined,
   source: BatchSource,
   optimizer: OptimizerKind,
   model: RowModel,
@@ -132,16 +150,19 @@ function describeTraining(
     },
     async [Symbol.asyncDispose]() {
       await model[Symbol.asyncDispose]();
-      await set.close();
+      await set?.close();
     },
   };
 }
 
-function batchesOf({ data, model, seed }: TrainConfig, set: TokenSet): BatchSource {
+function documentBatches({ model, seed }: TrainConfig, data: DocumentData, set: TokenSet): BatchSource {
+  if (!('context' in model))
+    throw new ArgumentError(`buildTraining: a model of the kind ${model.kind} reads no documents`);
   const { rows, packing, shuffle, epochs, heldOut, splitBy, validationBatches } = data;
   return textBatches(set, {
     context: model.context,
     seed,
+    ...(model.kind === 'masked' ? { objective: 'masked' } : {}),
     ...(rows === undefined ? {} : { rows }),
     ...(packing === undefined ? {} : { packing }),
     ...(shuffle === undefined ? {} : { shuffle }),

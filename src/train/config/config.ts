@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { ArgumentError } from '../../errors.ts';
 import { type Pattern, parsePattern, parsePatternJson } from '../../pattern/index.ts';
+import { type TaskName, tasks } from '../tasks/registry.ts';
 
 const integer = (least: number) => {
   const what = `it must be a whole number from ${least}`;
@@ -23,22 +24,52 @@ const pattern = v.pipe(
   v.transform((value): Pattern => (typeof value === 'string' ? parsePattern(value) : parsePatternJson(value))),
 );
 
-const gpt = v.strictObject({
-  kind: v.literal('gpt'),
+const layers = {
   hiddenSize: integer(1),
   layers: integer(1),
   heads: integer(1),
   keyValueHeads: v.exactOptional(integer(1)),
   intermediateSize: v.exactOptional(integer(1)),
+  activation: v.exactOptional(oneOf('gelu', 'swiglu')),
+  normalization: v.exactOptional(oneOf('layer', 'rms')),
+  normEpsilon: v.exactOptional(number),
+};
+const sequenceLayers = {
+  ...layers,
   context: integer(1),
   patterns: v.exactOptional(v.array(pattern, 'it must be a list of patterns')),
   positions: v.exactOptional(oneOf('rotary', 'learned')),
   rotaryBase: v.exactOptional(number),
-  activation: v.exactOptional(oneOf('gelu', 'swiglu')),
-  normalization: v.exactOptional(oneOf('layer', 'rms')),
-  normEpsilon: v.exactOptional(number),
+};
+
+const gpt = v.strictObject({
+  kind: v.literal('gpt'),
+  ...sequenceLayers,
   /** The folder of an earlier training: the weights of its last save, or their average where it has one, begin this one. */
   begin: v.exactOptional(text),
+});
+
+/** An encoder that learns masked tokens. */
+const masked = v.strictObject({ kind: v.literal('masked'), ...sequenceLayers });
+
+/** An encoder that learns classes of sequences, and a vision transformer that learns classes of images. */
+const classifier = v.strictObject({
+  kind: v.literal('classifier'),
+  ...sequenceLayers,
+  pooling: v.exactOptional(oneOf('mean', 'first')),
+});
+const vit = v.strictObject({
+  kind: v.literal('vit'),
+  ...layers,
+  image: v.strictObject({
+    height: integer(1),
+    width: integer(1),
+    channels: v.exactOptional(integer(1)),
+    patch: integer(1),
+  }),
+  attention: v.exactOptional(
+    v.union([oneOf('axial', 'dense'), integer(0)], 'it must be axial, dense or the radius of a neighbourhood'),
+  ),
 });
 
 /** A Llama as its users download it, to be trained further. */
@@ -52,9 +83,13 @@ const checkpoint = v.strictObject({
   ),
 });
 
-const model = v.variant('kind', [gpt, checkpoint], 'it must have a kind: gpt or checkpoint');
+const model = v.variant(
+  'kind',
+  [gpt, masked, classifier, vit, checkpoint],
+  'it must have a kind: gpt, masked, classifier, vit or checkpoint',
+);
 
-const data = v.strictObject({
+const documents = v.strictObject({
   kind: oneOf('bytes', 'text'),
   tokenizer: v.exactOptional(text),
   files: v.pipe(texts, v.minLength(1, 'it must name at least one file or folder')),
@@ -69,6 +104,31 @@ const data = v.strictObject({
   splitBy: v.exactOptional(oneOf('document', 'range')),
   validationBatches: v.exactOptional(integer(1)),
 });
+
+const classified = {
+  sequences: v.exactOptional(integer(1)),
+  shuffle: v.exactOptional(flag),
+  epochs: v.exactOptional(integer(1)),
+  validationBatches: v.exactOptional(integer(1)),
+};
+/** JSON lines with a label each. */
+const labelled = v.strictObject({
+  kind: v.literal('labelled'),
+  files: v.pipe(texts, v.minLength(1, 'it must name at least one file or folder')),
+  include: v.exactOptional(texts),
+  exclude: v.exactOptional(texts),
+  heldOut: v.exactOptional(number),
+  ...classified,
+});
+/** A task made by code: see tasks/registry.ts. */
+const task = v.strictObject({
+  kind: v.literal('task'),
+  name: oneOf(...(Object.keys(tasks) as TaskName[])),
+  trainingSize: v.exactOptional(integer(1)),
+  heldOutSize: v.exactOptional(integer(1)),
+  ...classified,
+});
+const data = v.variant('kind', [documents, labelled, task], 'it must have a kind: one of bytes, text, labelled, task');
 
 const rules = v.array(
   v.strictObject({ names: text, weightDecay: v.exactOptional(number), rate: v.exactOptional(number) }),
@@ -159,6 +219,9 @@ const schema = v.strictObject({
 /** See docs/training.md for each field. Paths are relative to the file that it was read from. */
 export type TrainConfig = v.InferOutput<typeof schema>;
 export type OptimizerChoice = TrainConfig['optimizer'];
+/** Of a model that predicts tokens, and of one that tells classes. */
+export type DocumentData = v.InferOutput<typeof documents>;
+export type ClassData = v.InferOutput<typeof labelled> | v.InferOutput<typeof task>;
 
 /**
  * Checks what JSON.parse gave. Unknown fields are refused, so that a misspelt one is not lost.
@@ -181,12 +244,24 @@ export function parseTrainConfig(value: unknown): TrainConfig {
 /** What no field shows by itself. */
 function checkTogether(config: TrainConfig): TrainConfig {
   const { model, data } = config;
+  const tellsClasses = model.kind === 'classifier' || model.kind === 'vit';
+  if (data.kind === 'labelled' || data.kind === 'task') {
+    if (tellsClasses) return config;
+    throw new ArgumentError(
+      `configuration: data.kind is "${data.kind}", which has classes; a model of the kind "${model.kind}" reads "bytes" or "text"`,
+    );
+  }
+  if (tellsClasses) {
+    throw new ArgumentError(
+      `configuration: data.kind is "${data.kind}"; a model of the kind "${model.kind}" learns classes: "labelled" or "task"`,
+    );
+  }
   if (model.kind === 'checkpoint' && data.kind === 'bytes') {
     throw new ArgumentError(
       'configuration: data.kind is "bytes"; a checkpoint reads the tokens of its tokenizer: "text"',
     );
   }
-  if (model.kind === 'gpt' && data.kind === 'text' && data.tokenizer === undefined) {
+  if (model.kind !== 'checkpoint' && data.kind === 'text' && data.tokenizer === undefined) {
     throw new ArgumentError(
       'configuration: data.tokenizer is missing: the folder of the tokenizer.json to read text with',
     );
