@@ -27,3 +27,8 @@ export const SECTIONS: readonly Section[] = [
   { id: 'content', title: 'Content', load: () => import('./content/Content.svelte') },
   { id: 'learn', title: 'Learn', load: () => import('./learn/Learn.svelte') },
 ];
+
+/** The section that is open; the first one where the address names none that there is. */
+export function sectionOf(page: Page): Section {
+  return SECTIONS.find(({ id }) => id === page.section) ?? SECTIONS[0];
+}

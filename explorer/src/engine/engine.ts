@@ -12,7 +12,7 @@ export class CancelledError extends Error {
   override name = 'CancelledError';
 }
 
-/** A worker that compiles masks and holds the last one. Started by the first question. */
+/** A worker that compiles masks and holds the last one. Started by the first question, or before it by start(). */
 export class Engine {
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
@@ -23,8 +23,7 @@ export class Engine {
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (answer: Answer) => void, reject });
-      this.#worker ??= this.#start();
-      this.#worker.postMessage({ id, question });
+      this.start().postMessage({ id, question });
     });
   }
 
@@ -35,7 +34,13 @@ export class Engine {
     this.#rejectAll(new CancelledError('cancelled'));
   }
 
-  #start(): Worker {
+  /** Starts the worker, so that it is there when it is asked. */
+  start(): Worker {
+    this.#worker ??= this.#newWorker();
+    return this.#worker;
+  }
+
+  #newWorker(): Worker {
     const worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { type: 'module' });
     worker.addEventListener('message', ({ data }: MessageEvent<{ id: number; answer?: Answer; error?: string }>) => {
       const waiting = this.#waiting.get(data.id);
