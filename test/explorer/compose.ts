@@ -50,7 +50,7 @@ export function composeTests(explorer: () => ExplorerPage): void {
     expect(await page.inputValue('#pattern')).toBe('causal');
 
     await explorer().open({ patterns: ['window:8'], tokens: 96, section: 'gallery' });
-    await page.getByLabel('Find').fill('StreamingLLM, section');
+    await page.getByLabel('Find').fill('Attention sinks');
     await page.dragAndDrop('button:has(.title:text("Attention sinks"))', 'button:text("+ Unite")');
     await page.waitForFunction(() => location.hash.includes('window%3A8%2Bsinks'));
   });

@@ -66,6 +66,11 @@ export class ExplorerPage implements AsyncDisposable {
   async axe(): Promise<string[]> {
     const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
     await this.page.evaluate(await readFile(axe, 'utf8'));
+    // Colours that still change have no contrast yet.
+    await this.page.evaluate(async () => {
+      const changing = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+      await Promise.all(changing.map(({ finished }) => finished.catch(() => {})));
+    });
     return this.page.evaluate(
       'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + " " + nodes.map((node) => node.html).join()))',
     );
