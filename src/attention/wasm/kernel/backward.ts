@@ -138,6 +138,12 @@ function gradientsSeen(
   }
 }
 
+function rowsAreFinite(rows: usize, stride: usize, count: i32, width: i32): bool {
+  if (stride == <usize>(width * 4)) return allFinite(rows, count * width);
+  for (let i: i32 = 0; i < count; i++) if (!allFinite(rows + <usize>i * stride, width)) return false;
+  return true;
+}
+
 /** One query block of one head. */
 function queryBlock(
   at: usize, scratch: usize, batch: i32, head: i32, group: i32, block: i32, slots: usize, gradK: usize, gradV: usize,
@@ -206,7 +212,7 @@ function queryBlock(
   const wholeHead = load<i32>(at + job.FIRST_HEAD) + head;
   if (drops) dropoutRows(at, wholeBatch, wholeHead, row, order, dropped);
 
-  let areFinite = allFinite(rowsQ, count * D) && allFinite(rowsGradO, count * E);
+  let areFinite = rowsAreFinite(rowsQ, strideQ, count, D) && rowsAreFinite(rowsGradO, strideGradO, count, E);
   const first = <usize>((batch * H + head) * N + firstRow) * 4;
   for (let i: i32 = 0; i < T; i++) {
     const at4 = <usize>(i * 4);
