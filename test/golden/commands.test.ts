@@ -87,7 +87,7 @@ describe.skipIf(!existsSync(FILE))('commands on SmolLM2-135M-Instruct', () => {
   it.each([
     [['perplexity', '--model', 'nowhere.gguf', '--text', 'nowhere.txt'], 'nowhere.txt'],
     [['perplexity', '--model', FILE, '--text', FILE], 'UTF-8 is expected'],
-    [['generate', '--model', FILE], 'give either --prompt or --prompt-file'],
+    [['generate', '--model', FILE], 'give one of --prompt, --prompt-file and --messages'],
     [['generate', '--model', FILE, '--prompt', 'a', '--pattern', 'widow:3'], 'did you mean "window"?'],
   ])('%j fails with a line that says why', async (args, message) => {
     const { code, stdout, stderr } = await farfield(...args);
