@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { FarfieldError } from '../../errors.ts';
 import { type LanguageModel, loadLanguageModel } from '../../model/index.ts';
@@ -22,8 +23,11 @@ interface Options {
   readonly threads?: number;
 }
 
-/** Long texts that npm brings, the first that is there. */
-const TEXTS = ['@types/node/fs.d.ts', 'commander/lib/command.js'];
+/** Long texts that npm brings, beside a file that Node finds by its name; the first that is there is read. */
+const TEXTS = [
+  ['@types/node/package.json', 'fs.d.ts'],
+  ['commander', 'lib/command.js'],
+] as const;
 /** Bytes of the text's end that are continued. */
 const PROMPT = 4096;
 /** Points of the page's curve. */
@@ -123,9 +127,10 @@ async function demonstrate(options: Options, context: CommandContext): Promise<v
 
 function defaultText(): string {
   const { resolve } = createRequire(import.meta.url);
-  for (const name of TEXTS) {
+  for (const [known, file] of TEXTS) {
     try {
-      return resolve(name);
+      const path = join(dirname(resolve(known)), file);
+      if (existsSync(path)) return path;
     } catch {
       // Not every installation has it.
     }
