@@ -15,6 +15,8 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/kernels/*.test.ts'],
     testTimeout: 120_000,
+    // Opening a device compiles its kernels, which takes a while beside other files' tests.
+    hookTimeout: 120_000,
     pool: 'forks',
     reporters: ['default', new ClosingLine()],
   },
