@@ -30,6 +30,9 @@ const TEXTS = [
 ] as const;
 /** Bytes of the text's end that are continued. */
 const PROMPT = 4096;
+const NEWLINE = 10;
+/** Bytes by which a passage is extended at most, to show whole lines. */
+const NEAR = 100;
 /** Points of the page's curve. */
 const PARTS = 200;
 
@@ -45,7 +48,7 @@ export const registerDemo: Register = (program, start) => {
     ],
   })
     .argument('[file]', 'a UTF-8 text')
-    .option('--length <bytes>', 'bytes to read from its start', integer(2), 262_144)
+    .option('--length <bytes>', 'bytes to read from its start', integer(2), 65_536)
     .option(
       '--dense-length <bytes>',
       'bytes to read with dense attention too, whose time grows with their square',
@@ -211,14 +214,18 @@ function remarksOf(whole: PerplexityResult, denseStart: PerplexityResult): strin
   ];
 }
 
+/** The passages, from the beginning of a line to the end of one where these are near. */
 function passagesOf(bytes: Uint8Array, losses: Float32Array): PagePassage[] {
-  return surprisingPassages(losses, { count: 5, length: 160 }).map(({ start, end }) => {
-    const [from, to] = [characterEnd(bytes, start), characterEnd(bytes, end)];
+  return surprisingPassages(losses, { count: 5, length: 160 }).map(({ start, end, loss }) => {
+    const before = bytes.lastIndexOf(NEWLINE, start - 1) + 1;
+    const after = bytes.indexOf(NEWLINE, end);
+    const from = start - before <= NEAR ? before : characterEnd(bytes, start);
+    const to = after >= 0 && after - end <= NEAR ? after : characterEnd(bytes, end);
     const bits = losses.subarray(from, to).map((nats) => nats / Math.LN2);
     const text = new TextDecoder().decode(bytes.subarray(from, to));
     return {
-      line: 1 + bytes.subarray(0, from).reduce((lines, byte) => lines + (byte === 10 ? 1 : 0), 0),
-      bitsPerByte: bits.reduce((sum, each) => sum + each, 0) / bits.length,
+      line: 1 + bytes.subarray(0, from).reduce((lines, byte) => lines + (byte === NEWLINE ? 1 : 0), 0),
+      bitsPerByte: loss / Math.LN2,
       characters: heatedCharacters(text, bits),
     };
   });
