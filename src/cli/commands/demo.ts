@@ -13,6 +13,7 @@ import { drawPage, type PagePassage } from '../demo/page.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from '../format.ts';
 import { writeOutputFile } from '../output-file.ts';
 import { readText } from './model-options.ts';
+import { figuresOf } from './perplexity-figures.ts';
 
 interface Options {
   readonly file?: string;
@@ -82,7 +83,7 @@ async function demonstrate(options: Options, context: CommandContext): Promise<v
   const start = await read(model, ids.subarray(0, short), 'reading its start', context);
   const denseStart = await read(model, ids.subarray(0, short), 'reading its start, dense', context, dense());
   const gzip = (8 * gzipSync(bytes, { level: 9 }).length) / bytes.length;
-  const figures = figuresOf(result, start, denseStart, gzip);
+  const figures = tableOf(result, start, denseStart, gzip);
   const remarks = remarksOf(result, denseStart);
   context.stream(`\n${formatTable(figures, [1, 2, 3, 4, 5])}\n\n${remarks.join('\n')}\n`);
   const passages = passagesOf(bytes, result.losses);
@@ -112,10 +113,10 @@ async function demonstrate(options: Options, context: CommandContext): Promise<v
     {
       file: path,
       bytes: bytes.length,
-      ...withoutLosses(result),
+      ...figuresOf(result),
       gzipBitsPerByte: gzip,
-      start: withoutLosses(start),
-      denseStart: withoutLosses(denseStart),
+      start: figuresOf(start),
+      denseStart: figuresOf(denseStart),
       passages: passages.map(({ line, bitsPerByte, characters }) => ({
         line,
         bitsPerByte,
@@ -174,7 +175,7 @@ async function read(
   });
 }
 
-function figuresOf(
+function tableOf(
   whole: PerplexityResult,
   start: PerplexityResult,
   denseStart: PerplexityResult,
@@ -255,11 +256,6 @@ function courseOf(losses: Float32Array): number[] {
     );
     return part.reduce((sum, nats) => sum + nats, 0) / part.length / Math.LN2;
   });
-}
-
-/** The figures alone: a loss for each byte would be most of the output. */
-function withoutLosses({ losses: _, ...figures }: PerplexityResult): Omit<PerplexityResult, 'losses'> {
-  return figures;
 }
 
 /** Without what moves a terminal's cursor or changes its colours. */

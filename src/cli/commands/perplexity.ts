@@ -5,6 +5,7 @@ import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from '../format.ts';
 import { addModelOptions, type ModelOptions, openModel, patternOf, readText, tokenize } from './model-options.ts';
+import { figuresOf } from './perplexity-figures.ts';
 
 interface Options extends ModelOptions {
   readonly text: string;
@@ -79,16 +80,11 @@ async function measure(options: Options, context: CommandContext): Promise<void>
   });
   line[Symbol.dispose]();
   const object = {
-    ...withoutLosses(result),
+    ...figuresOf(result),
     weights: options.weights,
-    ...(compared && { compared: withoutLosses(compared) }),
+    ...(compared && { compared: figuresOf(compared) }),
   };
   context.result(object, describe(result, compared));
-}
-
-/** The figures alone: a loss for each token would be most of the output. */
-function withoutLosses({ losses: _, ...figures }: PerplexityResult): Omit<PerplexityResult, 'losses'> {
-  return figures;
 }
 
 function describe(result: PerplexityResult, compared: PerplexityResult | undefined): string {
