@@ -15,7 +15,7 @@ const faces = [
   'src/train/index.ts',
   'src/task/index.ts',
   'src/cli/main.ts',
-  'src/cli/bench/peak-memory-process.ts',
+  ...globSync('src/cli/bench/**/*-process.ts'),
   ...globSync('src/*/node.ts'),
 ];
 
