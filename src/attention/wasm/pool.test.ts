@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { DeviceError } from '../../errors.ts';
+import { EPOCH, PENDING } from './control.ts';
 import { WasmDevice } from './device.ts';
 import { Heap } from './heap.ts';
 import type { Job } from './job.ts';
@@ -44,6 +45,28 @@ describe('the pool', () => {
       /worker \d of the attention device failed: it exited with code 7/,
     );
     await expect(pool.run(job, 1024)).rejects.toThrow(DeviceError);
+    await pool.dispose();
+  });
+
+  it('does a job once, however late its notification comes', async () => {
+    const platform = await findPlatform();
+    const heap = new Heap();
+    let control = 0;
+    const startWorker: Platform['startWorker'] = (setup) => {
+      ({ control } = setup);
+      return platform.startWorker(setup);
+    };
+    const pool = await Pool.start({ ...platform, startWorker }, heap, await platform.compile('baseline'), 2);
+    const job = heap.allocate(256);
+    heap.words(job, 64).fill(0);
+    const words = new Int32Array(heap.memory.buffer, control, 8);
+    for (let i = 0; i < 3; i++) {
+      await pool.run(job, 1024);
+      // Until a worker that has done the job waits for the next one.
+      await expect.poll(() => Atomics.notify(words, EPOCH)).toBeGreaterThan(0);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(Atomics.load(words, PENDING)).toBe(0);
+    }
     await pool.dispose();
   });
 

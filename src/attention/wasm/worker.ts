@@ -30,7 +30,10 @@ function serve(setup: WorkerSetup, port: Port): (message: LinkMessage) => void {
     port.postMessage('ready');
     for (;;) {
       Atomics.wait(words, EPOCH, epoch);
-      epoch = Atomics.load(words, EPOCH);
+      const now = Atomics.load(words, EPOCH);
+      // The pool changes the number and then notifies: where it is held up in between, the notification meets a worker that has done that job.
+      if (now === epoch) continue;
+      epoch = now;
       const job = Atomics.load(words, JOB);
       if (job === 0 || job === LISTEN) return;
       const { work } = kernels[Atomics.load(words, INSTANCE)];
