@@ -31,6 +31,8 @@ export interface Checkpoint {
   info(name: string): TensorInfo;
   /** Reads one tensor. Throws CheckpointError where there is no such tensor. */
   read(name: string): Promise<StoredTensor>;
+  /** Reads `count` rows of a tensor [rows, ...] from row `first` on; their shape is [count, ...]. Throws CheckpointError beyond its end. */
+  readRows(name: string, first: number, count: number): Promise<StoredTensor>;
   close(): Promise<void>;
 }
 
@@ -53,8 +55,31 @@ export function checkpointOf(source: ByteSource, tensors: ReadonlyMap<string, Pl
       const { shape, type, bytes, offset } = findTensor(tensors, name, source.name);
       return { name, shape, type, data: await readExactly(source, offset, bytes, `tensor "${name}"`) };
     },
+    readRows: async (name, first, count) => {
+      const { shape, type, bytes, offset } = findTensor(tensors, name, source.name);
+      const [rows = 0, ...rest] = checkRows(name, shape, first, count);
+      const each = bytes / rows;
+      const data = await readExactly(source, offset + first * each, count * each, `rows of tensor "${name}"`);
+      return { name, shape: [count, ...rest], type, data };
+    },
     close: async () => source.close?.(),
   };
+}
+
+/** Rows of a tensor that is in memory. */
+export function storedRows(tensor: StoredTensor, first: number, count: number): StoredTensor {
+  const { name, shape, data } = tensor;
+  const [rows = 0, ...rest] = checkRows(name, shape, first, count);
+  const each = data.byteLength / rows;
+  return { ...tensor, shape: [count, ...rest], data: data.subarray(first * each, (first + count) * each) };
+}
+
+/** The shape, where it has these rows. */
+export function checkRows(name: string, shape: readonly number[], first: number, count: number): readonly number[] {
+  const [rows = 0] = shape;
+  if (Number.isInteger(first) && Number.isInteger(count) && first >= 0 && count >= 0 && first + count <= rows)
+    return shape;
+  throw new CheckpointError(`tensor "${name}" of shape [${shape.join(', ')}] has no rows ${first} to ${first + count}`);
 }
 
 /** The entry of a tensor, or a CheckpointError that names some that exist. */

@@ -29,6 +29,17 @@ describe('openSafetensors', () => {
     expect(() => checkpoint.info('b')).toThrow('no tensor "b"');
   });
 
+  it('reads rows of a tensor', async () => {
+    const table = { dtype: 'F16', shape: [3, 2], data_offsets: [0, 12] };
+    const halves = new Uint8Array(Uint16Array.of(0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600).buffer);
+    const checkpoint = await openSafetensors(memorySource(safetensorsFile({ table }, halves)));
+    const rows = await checkpoint.readRows('table', 1, 2);
+    expect(rows.shape).toEqual([2, 2]);
+    expect([...toFloat32(rows)]).toEqual([3, 4, 5, 6]);
+    await expect(checkpoint.readRows('table', 2, 2)).rejects.toThrow('of shape [3, 2] has no rows 2 to 4');
+    await expect(checkpoint.readRows('rows', 0, 1)).rejects.toThrow('no tensor "rows"');
+  });
+
   it.each([
     ['F64', Float64Array.of(1, -0.25), [1, -0.25]],
     ['F32', Float32Array.of(1, -0.25), [1, -0.25]],
@@ -148,6 +159,7 @@ describe('openSharded', () => {
     const checkpoint = await openSharded(index(map), 'index', open);
     expect(checkpoint.names()).toEqual(['a', 'b']);
     expect([...(await readFloat32(checkpoint, 'b'))]).toEqual([3, 4]);
+    expect([...toFloat32(await checkpoint.readRows('b', 1, 1))]).toEqual([4]);
     expect(checkpoint.info('a').shape).toEqual([2]);
     await checkpoint.close();
     expect(closed.sort()).toEqual(['one.safetensors', 'two.safetensors']);

@@ -41,6 +41,7 @@ export async function openSharded(
       has: (name) => owner.has(name),
       info: (name) => findTensor(owner, name, indexName).info(name),
       read: async (name) => findTensor(owner, name, indexName).read(name),
+      readRows: async (name, first, count) => findTensor(owner, name, indexName).readRows(name, first, count),
       close,
     };
   } catch (error) {

@@ -9,6 +9,7 @@ import { openCheckpoint } from './node.ts';
 import { python, storage, tensor, torchFile } from './test-torch.ts';
 
 const floats = Float32Array.from({ length: 12 }, (_, i) => i + 0.5);
+const columnOf = (column: number) => floats.filter((_, i) => i % 4 === column);
 
 /** A state_dict: a plain matrix, its transpose in the same storage, a row of it, and attributes that do not count. */
 const file = torchFile({
@@ -40,6 +41,9 @@ describe('PyTorch checkpoints', () => {
     const columns = [0, 1, 2, 3].flatMap((column) => [0, 4, 8].map((row) => floats[row + column] ?? 0));
     expect(await readFloat32(checkpoint, 'transposed')).toEqual(Float32Array.from(columns));
     expect(await readFloat32(checkpoint, 'row')).toEqual(floats.slice(4, 8));
+    expect(toTypedArray(await checkpoint.readRows('weight', 1, 2))).toEqual(floats.slice(4));
+    expect(toTypedArray(await checkpoint.readRows('transposed', 2, 1))).toEqual(columnOf(2));
+    await expect(checkpoint.readRows('weight', -1, 2)).rejects.toThrow('has no rows -1 to 1');
     expect(toTypedArray(await checkpoint.read('scalar'))).toEqual(BigInt64Array.of(-7n));
     expect((await checkpoint.read('empty')).data).toHaveLength(0);
     expect(await readFloat32(checkpoint, 'parameter')).toEqual(Float32Array.of(1, -2));

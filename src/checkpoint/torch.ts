@@ -5,7 +5,7 @@
  */
 import { CheckpointError } from '../errors.ts';
 import { type ByteSource, readExactly } from './byte-source.ts';
-import { type Checkpoint, findTensor, type StoredTensor } from './checkpoint.ts';
+import { type Checkpoint, checkRows, findTensor, type StoredTensor } from './checkpoint.ts';
 import { type PickleGlobal, type PickleValue, unpickle } from './pickle.ts';
 import { blockOf, elementCount, type ScalarType } from './storage-type.ts';
 import { contentOffset, readZipDirectory, readZipEntry, type ZipEntry } from './zip.ts';
@@ -147,6 +147,12 @@ export async function openTorch(source: ByteSource): Promise<Checkpoint> {
       return { name, shape, type: storage.type, bytes: (elementCount(shape) ?? 0) * blockOf(storage.type).bytes };
     },
     read: async (name) => readStrided(source, name, found(name), entryOf),
+    readRows: async (name, first, count) => {
+      const { storage, offset, shape, strides } = found(name);
+      const [, ...rest] = checkRows(name, shape, first, count);
+      const rows = new StridedTensor(storage, offset + first * (strides[0] ?? 0), [count, ...rest], strides);
+      return readStrided(source, name, rows, entryOf);
+    },
     close: async () => source.close?.(),
   };
 }

@@ -9,6 +9,21 @@ export type HostTensor = {
   };
 }[ElementType];
 
+/** Rows of a float32 input [rows, ...] that are made when a dense segment reads them, so that they never all lie in memory. */
+export interface RowSource {
+  /** How many there are. */
+  readonly length: number;
+  /** Rows `from` to `to - 1`. The array must stay untouched until the next call. */
+  readonly rows: (from: number, to: number) => Promise<Float32Array>;
+}
+
+/** What a program's input is given. */
+export type Feed = HostTensor | RowSource;
+
+export function isRowSource(feed: Feed): feed is RowSource {
+  return 'rows' in feed;
+}
+
 export interface CompileOptions {
   /** Stops before the next initializer is loaded; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.ts';
-import type { HostTensor } from './backend.ts';
+import type { HostTensor, RowSource } from './backend.ts';
 import { ROWS, type TensorData, type Value } from './ir.ts';
 import { describeShape, hostTensor } from './tensor-data.ts';
 
@@ -14,6 +14,7 @@ export class Edge {
   firstRow = 0;
   #whole: HostTensor | undefined;
   #data: TensorData | undefined;
+  #source: RowSource | undefined;
   #view: { readonly offset: number; readonly count: number; readonly tensor: HostTensor } | undefined;
 
   constructor(value: Value) {
@@ -35,6 +36,7 @@ export class Edge {
   bind(data: TensorData): void {
     if (this.#data !== data) this.#view = undefined;
     this.#data = data;
+    this.#source = undefined;
     this.#whole = undefined;
   }
 
@@ -42,12 +44,30 @@ export class Edge {
   bindTensor(tensor: HostTensor): void {
     if (this.#data !== tensor.data) this.#view = undefined;
     this.#data = tensor.data;
+    this.#source = undefined;
     this.#whole = tensor;
+  }
+
+  /** Sets what makes the rows when a segment reads them. */
+  bindSource(source: RowSource): void {
+    this.release();
+    this.#source = source;
+  }
+
+  /** Rows from..to - 1 of the source; undefined where there is none. */
+  read(from: number, to: number): Promise<HostTensor> | undefined {
+    return this.#source === undefined ? undefined : this.#fromSource(this.#source, from, to);
+  }
+
+  async #fromSource(source: RowSource, from: number, to: number): Promise<HostTensor> {
+    const data = await source.rows(from, to);
+    return hostTensor(this.value.type, data, [to - from, ...(this.value.shape.slice(1) as number[])]);
   }
 
   /** Lets go of the memory. */
   release(): void {
     this.#data = undefined;
+    this.#source = undefined;
     this.#whole = undefined;
     this.#view = undefined;
   }

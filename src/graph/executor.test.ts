@@ -285,3 +285,47 @@ test('segments that write over what they read give the same numbers in less memo
   for (const result of results) allClose(result, results[0] ?? [], 1e-6);
   expect(sizes[1]).toBeLessThan(sizes[0] ?? 0);
 });
+
+test('streamed weights and rows that are made when they are read give the same bits, and a segment at a time is alive', async () => {
+  const backend = await createNodeBackend({ threads: 1 });
+  let alive = 0;
+  let most = 0;
+  const counting = {
+    ...backend,
+    compile: async (...args: Parameters<typeof backend.compile>) => {
+      const session = await backend.compile(...args);
+      most = Math.max(most, ++alive);
+      const release = async () => {
+        alive--;
+        await session.release();
+      };
+      return { run: session.run.bind(session), compute: session.compute.bind(session), release };
+    },
+  };
+  const x = random(10 * FEATURES, 1);
+  const kept = await compileProgram(toyModel(), backend);
+  const want = await kept.run(feedsOf(x), { attention: windowAttention(), rowChunk: 3 });
+  const streamed = await compileProgram(toyModel(), counting, { weights: 'streamed' });
+  const ranges: number[][] = [];
+  const source = {
+    length: 10,
+    rows: async (from: number, to: number) => {
+      ranges.push([from, to]);
+      return x.slice(from * FEATURES, to * FEATURES);
+    },
+  };
+  for (const feeds of [feedsOf(x), { x: source }, feedsOf(x)]) {
+    const got = await streamed.run(feeds, { attention: windowAttention(), rowChunk: 3 });
+    expect(numbers(got.logits)).toEqual(numbers(want.logits));
+    expect(numbers(got.hidden)).toEqual(numbers(want.hidden));
+  }
+  // Two segments read x: the first, and the one that adds it.
+  const chunks = [0, 3, 6, 9].map((from) => [from, Math.min(from + 3, 10)]);
+  expect(ranges).toEqual([...chunks, ...chunks]);
+  expect([alive, most]).toEqual([0, 1]);
+  const failing = { length: 10, rows: () => Promise.reject(new Error('the file is gone')) };
+  await expect(streamed.run({ x: failing }, { attention: windowAttention() })).rejects.toThrow('the file is gone');
+  expect(alive).toBe(0);
+  await kept.release();
+  await streamed.release();
+});

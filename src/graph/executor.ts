@@ -1,5 +1,5 @@
 import { ArgumentError, DeviceError } from '../errors.ts';
-import type { DenseBackend, DenseSession, HostTensor } from './backend.ts';
+import { type DenseBackend, type DenseSession, type Feed, type HostTensor, isRowSource } from './backend.ts';
 import { Buffers, type Lifetime } from './buffers.ts';
 import { Edge } from './edge.ts';
 import { type AttentionNode, type Graph, ROWS, type TensorData } from './ir.ts';
@@ -21,7 +21,9 @@ const DEFAULT_ROW_CHUNK = 1024;
 type Step =
   | {
       readonly kind: 'dense';
-      readonly session: DenseSession;
+      readonly graph: Graph;
+      /** Absent where a run compiles the segment when it comes to it. */
+      readonly session: DenseSession | undefined;
       readonly inputs: readonly Edge[];
       readonly outputs: readonly Edge[];
       /** Rewritten at each call, so that a step of one row makes no objects. */
@@ -68,13 +70,15 @@ export async function compileProgram(
   };
   const lastAttention = stages.findLastIndex((stage) => stage.kind === 'attention');
   const steps: Step[] = [];
+  const isStreamed = options.weights === 'streamed';
   try {
     for (const [index, stage] of stages.entries()) {
       options.signal?.throwIfAborted();
       if (stage.kind === 'dense') {
         steps.push({
           kind: 'dense',
-          session: await backend.compile(stage.graph, { signal: options.signal }),
+          graph: stage.graph,
+          session: isStreamed ? undefined : await backend.compile(stage.graph, { signal: options.signal }),
           inputs: stage.graph.inputs.map((value) => edge(value.name)),
           outputs: stage.graph.outputs.map((value) => edge(value.name)),
           feeds: {},
@@ -105,7 +109,7 @@ export async function compileProgram(
       if (attentionInputs.has(initializer.name)) edge(initializer.name).bind(await initializer.load());
     }
   } catch (error) {
-    for (const step of steps) if (step.kind === 'dense') await step.session.release();
+    for (const step of steps) if (step.kind === 'dense') await step.session?.release();
     throw error;
   }
   const lifetimes = lifetimesOf(graph, stages, edge, options.inPlace ?? false);
@@ -116,7 +120,7 @@ export async function compileProgram(
     const overwritten = step.inputs.filter((input) => taken.has(buffers.slotOf(input) ?? -1));
     return { ...step, overwritten };
   });
-  return new CompiledProgram(graph, marked, edge, buffers);
+  return new CompiledProgram(graph, marked, edge, buffers, backend);
 }
 
 /** What each stage makes and until when it is read; outputs of the graph are kept to the end. */
@@ -156,11 +160,19 @@ class CompiledProgram implements Program {
   /** Outputs that a tail step makes. */
   readonly #tailOutputs: ReadonlySet<Edge>;
   readonly #buffers: Buffers;
+  readonly #backend: DenseBackend;
   readonly #scratch: Float32Array[] = [];
   #state: 'idle' | 'running' | 'released' = 'idle';
 
-  constructor(graph: Graph, steps: readonly Step[], edge: (name: string) => Edge, buffers: Buffers) {
+  constructor(
+    graph: Graph,
+    steps: readonly Step[],
+    edge: (name: string) => Edge,
+    buffers: Buffers,
+    backend: DenseBackend,
+  ) {
     this.#graph = graph;
+    this.#backend = backend;
     this.#steps = steps;
     this.#inputs = graph.inputs.map((value) => edge(value.name));
     this.#outputs = graph.outputs.map((value) => edge(value.name));
@@ -173,7 +185,7 @@ class CompiledProgram implements Program {
     return this.#buffers.floatsPerRow;
   }
 
-  run(feeds: Readonly<Record<string, HostTensor>>, options: RunOptions): Promise<ProgramOutputs> {
+  run(feeds: Readonly<Record<string, Feed>>, options: RunOptions): Promise<ProgramOutputs> {
     const { rowChunk = DEFAULT_ROW_CHUNK } = options;
     if (!(Number.isInteger(rowChunk) && rowChunk > 0)) {
       throw new ArgumentError(`rowChunk must be a positive integer, got ${rowChunk}`);
@@ -182,7 +194,7 @@ class CompiledProgram implements Program {
   }
 
   runChunk(
-    feeds: Readonly<Record<string, HostTensor>>,
+    feeds: Readonly<Record<string, Feed>>,
     attention: AttentionCallback,
     options: RunChunkOptions = {},
   ): Promise<ProgramOutputs> {
@@ -192,12 +204,12 @@ class CompiledProgram implements Program {
   async release(): Promise<void> {
     if (this.#state === 'running') throw new DeviceError(`program ${this.#graph.name}: release() during a run`);
     this.#state = 'released';
-    for (const step of this.#steps) if (step.kind === 'dense') await step.session.release();
+    for (const step of this.#steps) if (step.kind === 'dense') await step.session?.release();
     this.#buffers.release();
   }
 
   async #run(
-    feeds: Readonly<Record<string, HostTensor>>,
+    feeds: Readonly<Record<string, Feed>>,
     attention: AttentionCallback,
     rowChunk: number,
     options: RunChunkOptions,
@@ -223,16 +235,7 @@ class CompiledProgram implements Program {
           await runAttention(step, rows, attention);
         } else {
           const start = step.isTail ? rows - tailRows : 0;
-          for (let from = start; from < rows; from += rowChunk) {
-            options.signal?.throwIfAborted();
-            const to = Math.min(from + rowChunk, rows);
-            for (const input of step.inputs) step.feeds[input.value.name] = input.tensor(from, to);
-            for (const [i, input] of step.overwritten.entries()) {
-              step.feeds[input.value.name] = this.#copyOfRows(i, input, from, to);
-            }
-            for (const output of step.outputs) step.fetches[output.value.name] = output.tensor(from, to);
-            await step.session.run(step.feeds, step.fetches);
-          }
+          if (start < rows) await this.#runDense(step, start, rows, rowChunk, options.signal);
         }
       }
       const outputs: Record<string, HostTensor> = {};
@@ -242,6 +245,33 @@ class CompiledProgram implements Program {
       return outputs;
     } finally {
       this.#state = 'idle';
+    }
+  }
+
+  async #runDense(
+    step: Step & { readonly kind: 'dense' },
+    start: number,
+    rows: number,
+    rowChunk: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const session = step.session ?? (await this.#backend.compile(step.graph, { signal }));
+    try {
+      for (let from = start; from < rows; from += rowChunk) {
+        signal?.throwIfAborted();
+        const to = Math.min(from + rowChunk, rows);
+        for (const input of step.inputs) {
+          const read = input.read(from, to);
+          step.feeds[input.value.name] = read === undefined ? input.tensor(from, to) : await read;
+        }
+        for (const [i, input] of step.overwritten.entries()) {
+          step.feeds[input.value.name] = this.#copyOfRows(i, input, from, to);
+        }
+        for (const output of step.outputs) step.fetches[output.value.name] = output.tensor(from, to);
+        await session.run(step.feeds, step.fetches);
+      }
+    } finally {
+      if (step.session === undefined) await session.release();
     }
   }
 
@@ -259,7 +289,7 @@ class CompiledProgram implements Program {
   }
 
   #bind(
-    feeds: Readonly<Record<string, HostTensor>>,
+    feeds: Readonly<Record<string, Feed>>,
     rows: number,
     tailRows: number,
     fetches: Readonly<Record<string, HostTensor>>,
@@ -267,7 +297,9 @@ class CompiledProgram implements Program {
     this.#buffers.bind(rows);
     for (const input of this.#inputs) {
       const feed = feeds[input.value.name];
-      if (feed !== undefined) input.bindTensor(feed);
+      if (feed === undefined) continue;
+      if (isRowSource(feed)) input.bindSource(feed);
+      else input.bindTensor(feed);
     }
     for (const output of this.#tailOutputs) output.firstRow = rows - tailRows;
     for (const output of this.#outputs) {

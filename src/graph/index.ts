@@ -1,4 +1,4 @@
-export type { CompileOptions, DenseBackend, DenseSession, HostTensor } from './backend.ts';
+export type { CompileOptions, DenseBackend, DenseSession, Feed, HostTensor, RowSource } from './backend.ts';
 export { GraphBuilder, type OperatorSpecification } from './builder.ts';
 export { canConcatRows, concatQuantized, concatRows } from './concat-weights.ts';
 export * from './elementwise.ts';

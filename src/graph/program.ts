@@ -1,4 +1,4 @@
-import type { HostTensor } from './backend.ts';
+import type { Feed, HostTensor } from './backend.ts';
 import type { AttentionNode } from './ir.ts';
 
 /** What an attention callback gets: this call's rows of q, k and v, and where to write. */
@@ -32,6 +32,12 @@ export type AttentionCallback = (
 ) => Promise<Float32Array | void> | Float32Array | void;
 
 export interface CompileProgramOptions {
+  /**
+   * 'kept' (default): every dense segment is compiled at once and stays. 'streamed': a run compiles a segment, weights and all, when it
+   * comes to it, and frees it when all rows have passed. The memory is then that of one segment's weights, the time that of reading
+   * all of them for each run: for runs of many rows. What the backend refuses is found by the first run.
+   */
+  readonly weights?: 'kept' | 'streamed';
   /**
    * Lets a dense segment write over what it reads, through a copy of each chunk of rows: less memory for long texts. Default false,
    * which spares the copies where rows are few.
@@ -72,10 +78,10 @@ export interface Program {
   /** Floats that the buffers between stages take for each row of a call. */
   readonly floatsPerRow: number;
   /** Full length: dense segments in chunks of rows, attention once over all rows. `feeds` holds every input, row inputs with all rows. */
-  run(feeds: Readonly<Record<string, HostTensor>>, options: RunOptions): Promise<ProgramOutputs>;
+  run(feeds: Readonly<Record<string, Feed>>, options: RunOptions): Promise<ProgramOutputs>;
   /** Streaming: one chunk of rows through all stages. The callback owns the KV cache. */
   runChunk(
-    feeds: Readonly<Record<string, HostTensor>>,
+    feeds: Readonly<Record<string, Feed>>,
     attention: AttentionCallback,
     options?: RunChunkOptions,
   ): Promise<ProgramOutputs>;

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.ts';
-import type { HostTensor } from './backend.ts';
+import { type Feed, isRowSource } from './backend.ts';
 import { type Graph, ROWS } from './ir.ts';
 import type { Stage } from './partition.ts';
 import { describeShape } from './tensor-data.ts';
@@ -28,30 +28,37 @@ export function checkRowWise(graph: Graph, stages: readonly Stage[]): void {
 }
 
 /** Checks every input of the graph and gives the number of rows, in which all row inputs must agree. */
-export function checkFeeds(graph: Graph, feeds: Readonly<Record<string, HostTensor>>): number {
+export function checkFeeds(graph: Graph, feeds: Readonly<Record<string, Feed>>): number {
   let rows: number | undefined;
   let named = '';
   for (const { name, type, shape } of graph.inputs) {
     const feed = feeds[name];
     const want = `${type} ${describeShape(shape)}`;
     if (feed === undefined) throw new ArgumentError(`feeds.${name} is missing: graph ${graph.name} needs ${want}`);
-    let fits = feed.type === type && feed.shape.length === shape.length;
-    let elements = 1;
-    for (let i = 0; i < shape.length; i++) {
-      const wanted = shape[i];
-      if (typeof wanted === 'number' && wanted !== feed.shape[i]) fits = false;
-      elements *= feed.shape[i] ?? 0;
-    }
-    if (!fits || elements !== feed.data.length) {
-      throw new ArgumentError(
-        `feeds.${name} must be ${want}, got ${feed.type} ${describeShape(feed.shape)} with ${feed.data.length} elements`,
-      );
+    if (isRowSource(feed)) {
+      if (type !== 'float32' || shape[0] !== ROWS) {
+        throw new ArgumentError(`feeds.${name} must be ${want}; a source of rows gives float32 ['${ROWS}', ...]`);
+      }
+    } else {
+      let fits = feed.type === type && feed.shape.length === shape.length;
+      let elements = 1;
+      for (let i = 0; i < shape.length; i++) {
+        const wanted = shape[i];
+        if (typeof wanted === 'number' && wanted !== feed.shape[i]) fits = false;
+        elements *= feed.shape[i] ?? 0;
+      }
+      if (!fits || elements !== feed.data.length) {
+        throw new ArgumentError(
+          `feeds.${name} must be ${want}, got ${feed.type} ${describeShape(feed.shape)} with ${feed.data.length} elements`,
+        );
+      }
     }
     if (shape[0] !== ROWS) continue;
-    if (rows !== undefined && rows !== feed.shape[0]) {
-      throw new ArgumentError(`feeds.${name} has ${feed.shape[0]} rows, feeds.${named} has ${rows}`);
+    const own = isRowSource(feed) ? feed.length : feed.shape[0];
+    if (rows !== undefined && rows !== own) {
+      throw new ArgumentError(`feeds.${name} has ${own} rows, feeds.${named} has ${rows}`);
     }
-    rows = feed.shape[0];
+    rows = own;
     named = name;
   }
   if (rows === undefined)

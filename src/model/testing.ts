@@ -1,6 +1,6 @@
 /** A tiny Llama with random weights, and its definition in float64, for tests. */
 import type { WasmDevice } from '../attention/index.ts';
-import type { Checkpoint, StoredTensor } from '../checkpoint/index.ts';
+import { type Checkpoint, type StoredTensor, storedRows } from '../checkpoint/index.ts';
 import { createNodeBackend } from '../graph/index.ts';
 import { allows, type Pattern } from '../pattern/index.ts';
 import type { Tokenizer } from '../text/index.ts';
@@ -103,6 +103,7 @@ export function checkpointOf(weights: Weights): Checkpoint {
     has: (name) => weights.has(name),
     info: (name) => ({ ...stored(name), bytes: stored(name).data.byteLength }),
     read: async (name) => stored(name),
+    readRows: async (name, first, count) => storedRows(stored(name), first, count),
     close: async () => undefined,
   };
 }

@@ -6,7 +6,13 @@ import { exportOnnx } from '../../src/graph/index.ts';
 import { findEncoder } from '../../src/model/encoder/architectures.ts';
 import { EncoderTensors } from '../../src/model/encoder/tensors.ts';
 import { openForExport } from '../../src/model/export-node.ts';
-import { type EncoderInput, type EncoderOutput, loadEncoder, type RandomBlockTables } from '../../src/model/index.ts';
+import {
+  type Encoder,
+  type EncoderInput,
+  type EncoderOutput,
+  loadEncoder,
+  type RandomBlockTables,
+} from '../../src/model/index.ts';
 import { disagreement, type GoldenTensor, readTensors, type Tolerance } from './folders.ts';
 
 export interface EncoderCase {
@@ -46,7 +52,7 @@ function tablesOf({ data, shape: [heads = 0, blocks = 0, drawn = 0] }: GoldenTen
   );
 }
 
-/** Runs the case as one packed batch, and its sequences one by one, and compares the outputs where they count. */
+/** Runs the case as one packed batch, its sequences one by one, and the batch with streamed weights, and compares the outputs where they count. */
 export async function checkEncoderCase(
   folder: string,
   { mode, inputs, outputs, tolerance }: EncoderCase,
@@ -70,19 +76,21 @@ export async function checkEncoderCase(
   if (mode === 'train') {
     for (let layer = 0; has(`rand_attn.${layer}`); layer++) randomBlocks.push(tablesOf(io(`rand_attn.${layer}`)));
   }
-  const run = (input: object) =>
-    encoder.run({ inputIds: [], ...input, ...(randomBlocks.length > 0 ? { randomBlocks } : {}) });
+  const run = (input: object, model: Encoder = encoder) =>
+    model.run({ inputIds: [], ...input, ...(randomBlocks.length > 0 ? { randomBlocks } : {}) });
   const packed = await run(batch);
   const alone: EncoderOutput[] = [];
   for (const row of packed.keys()) {
     const own = Object.entries(batch).map(([name, rows]) => [name, [rows[row]]]);
     alone.push(...(await run(Object.fromEntries(own))));
   }
+  await using lean = await loadEncoder(folder, { weights: 'streamed' });
+  const streamed = await run(batch, lean);
   expect(packed.length).toBeGreaterThan(0);
   for (const name of outputs) {
     const want = rowsOf(io(name));
     const valid = has(`valid.${name}`) ? rowsOf(io(`valid.${name}`)) : undefined;
-    for (const [way, results] of Object.entries({ packed, alone })) {
+    for (const [way, results] of Object.entries({ packed, alone, streamed })) {
       for (const [row, result] of results.entries()) {
         const got = OUTPUTS[name]?.(result) ?? [];
         const numbers = want[row] ?? [];

@@ -15,6 +15,7 @@ export interface EncoderOptions {
   readonly pattern?: string;
   readonly positions: 'given' | 'repeat';
   readonly threads?: number;
+  readonly streamWeights?: boolean;
 }
 
 /** Adds the options of EncoderOptions. */
@@ -36,13 +37,17 @@ export function addEncoderOptions(command: Command): Command {
         .choices(['given', 'repeat'])
         .default('given'),
     )
-    .option('--threads <count>', 'threads; default: one for each core', integer(1));
+    .option('--threads <count>', 'threads; default: one for each core', integer(1))
+    .option(
+      '--stream-weights',
+      "read each layer's weights from the file when the text comes to it: a fraction of the memory, for long texts",
+    );
 }
 
 /** Loads the encoder with one head, behind a progress line. The caller disposes it. */
 export async function openEncoderFor(
   task: Task,
-  { model, pattern, positions, threads }: EncoderOptions,
+  { model, pattern, positions, threads, streamWeights = false }: EncoderOptions,
   context: CommandContext,
 ): Promise<Encoder> {
   const { progress, signal } = context;
@@ -54,6 +59,7 @@ export async function openEncoderFor(
       positions,
       ...(pattern === undefined ? {} : { pattern: parsePattern(pattern) }),
       ...(threads === undefined ? {} : { threads }),
+      weights: streamWeights ? 'streamed' : 'kept',
       onProgress: (done, total) => {
         line ??= progress({ label: 'loading the model', unit: 'parts', total });
         line.update(done);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../../attention/index.ts';
-import type { Checkpoint, StoredTensor } from '../../checkpoint/index.ts';
+import { type Checkpoint, type StoredTensor, storedRows } from '../../checkpoint/index.ts';
 import { createNodeBackend } from '../../graph/index.ts';
 import { LanguageModel } from '../language-model.ts';
 import { LETTERS } from '../testing.ts';
@@ -100,6 +100,7 @@ function checkpoint(form: 'mxfp4' | 'float'): Checkpoint {
     has: (name) => tensors.has(name),
     info: (name) => ({ ...stored(name), bytes: stored(name).data.byteLength }),
     read: async (name) => stored(name),
+    readRows: async (name, first, count) => storedRows(stored(name), first, count),
     close: async () => undefined,
   };
 }

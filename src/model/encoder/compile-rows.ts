@@ -6,6 +6,7 @@ import type { EncoderBuilder } from './builder.ts';
 export interface CompileRowsOptions {
   readonly device: WasmDevice;
   readonly backend: DenseBackend;
+  readonly weights?: 'kept' | 'streamed' | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -13,10 +14,11 @@ export interface CompileRowsOptions {
 /** The program, with its buffers where the kernels read them. */
 export function compileRows(
   builder: EncoderBuilder,
-  { device, backend, onProgress, signal }: CompileRowsOptions,
+  { device, backend, weights = 'kept', onProgress, signal }: CompileRowsOptions,
 ): Promise<Program> {
   return compileProgram(builder.graph.build(), backend, {
     inPlace: true,
+    weights,
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
     // In the kernels' memory, so that queries, keys and values go from one to the other without a copy.

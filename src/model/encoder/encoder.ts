@@ -12,6 +12,7 @@ import { GlobalRows } from './global-rows.ts';
 import { HeadRunner, means, type Rows } from './head-runner.ts';
 import type { PairsOf, RandomBlockTables } from './layout.ts';
 import { checkSequences, type EncoderInput, packSequences } from './sequences.ts';
+import { TableRows } from './table-rows.ts';
 import type { EncoderTensors } from './tensors.ts';
 
 const ROWS_TOGETHER = 16_384;
@@ -64,6 +65,8 @@ export interface EncoderParts {
   readonly tokenizer?: Tokenizer | undefined;
   readonly device: WasmDevice;
   readonly backend: DenseBackend;
+  /** Default 'kept': see LoadEncoderOptions. */
+  readonly weights?: 'kept' | 'streamed' | undefined;
   /** Frees what the opener made beside these. */
   readonly close: () => Promise<void>;
   readonly onProgress?: (done: number, total: number) => void;
@@ -74,11 +77,26 @@ export interface EncoderParts {
 class ApartBuilder extends EncoderBuilder {
   /** By the name of such a node. */
   readonly globalRows = new Map<string, GlobalRows>();
+  /** Of streamed weights, by the name of the input in the place of what is looked up. */
+  readonly tables = new Map<string, TableRows>();
+  readonly #isStreamed: boolean;
+
+  constructor(name: string, tensors: EncoderTensors, isStreamed: boolean) {
+    super(name, tensors);
+    this.#isStreamed = isStreamed;
+  }
+
+  override embedding(ids: Value, name: string, count: number, width: number): Value {
+    if (!this.#isStreamed) return super.embedding(ids, name, count, width);
+    const read = this.tensors.askRows(`${name}.weight`, [count, width]);
+    this.tables.set(name, new TableRows(ids.name, read, width));
+    return this.input(name, 'float32', [ROWS, width]);
+  }
 
   override globalAttention({ local, x, heads, name, pairs }: GlobalAttentionOptions): Value {
     const options = { q: local, k: x, v: x, heads, pattern: dense(), name: `${name}.global` };
     const placed = this.attention(options, pairs);
-    this.globalRows.set(placed.name, new GlobalRows(this.tensors, name, heads, widthOf(x)));
+    this.globalRows.set(placed.name, new GlobalRows(this.tensors, name, heads, widthOf(x), this.#isStreamed));
     return placed;
   }
 }
@@ -103,6 +121,7 @@ export class Encoder implements AsyncDisposable {
   readonly #program: Program;
   readonly #pairs: ReadonlyMap<string, PairsOf>;
   readonly #globalRows: ReadonlyMap<string, GlobalRows>;
+  readonly #tables: ReadonlyMap<string, TableRows>;
   readonly #heads: ReadonlyMap<string, HeadRunner>;
   #turn: Promise<unknown> = Promise.resolve();
   #disposed = false;
@@ -110,7 +129,7 @@ export class Encoder implements AsyncDisposable {
   private constructor(
     parts: EncoderParts,
     program: Program,
-    { pairs, globalRows }: ApartBuilder,
+    { pairs, globalRows, tables }: ApartBuilder,
     heads: ReadonlyMap<string, HeadRunner>,
   ) {
     this.hiddenSize = parts.model.hiddenSize;
@@ -125,13 +144,14 @@ export class Encoder implements AsyncDisposable {
     this.#program = program;
     this.#pairs = pairs;
     this.#globalRows = globalRows;
+    this.#tables = tables;
     this.#heads = heads;
   }
 
   /** Checks the tensors and loads those of the layers. @throws CheckpointError for tensors that are not those of the configuration. */
   static async create(parts: EncoderParts): Promise<Encoder> {
-    const { model, tensors, device, backend, onProgress, signal } = parts;
-    const body = new ApartBuilder('encoder', tensors);
+    const { model, tensors, device, backend, weights, onProgress, signal } = parts;
+    const body = new ApartBuilder('encoder', tensors, weights === 'streamed');
     body.graph.output(model.layers(body), 'last_hidden');
     const heads = new Map<string, HeadRunner>();
     for (const [name, head] of Object.entries(model.heads)) {
@@ -141,7 +161,7 @@ export class Encoder implements AsyncDisposable {
       heads.set(name, new HeadRunner(head.rows, builder.graph.build(), backend));
     }
     tensors.check();
-    const program = await compileRows(body, { device, backend, onProgress, signal });
+    const program = await compileRows(body, { device, backend, weights, onProgress, signal });
     return new Encoder(parts, program, body, heads);
   }
 
@@ -196,20 +216,25 @@ export class Encoder implements AsyncDisposable {
     const batch = packSequences(sequences, randomBlocks);
     const layers = this.#program.attentionNodes.length;
     const attend = packedAttention(device, batch.layout, { pairsOf: this.#pairs, signal });
-    const outputs = await this.#program.run(model.feeds(batch), {
-      attention: async (node, inputs) => {
-        const globalRows = this.#globalRows.get(node.name);
-        if (globalRows === undefined) await attend(node, inputs);
-        else
-          await globalRows.run({ local: inputs.q, x: inputs.k, output: inputs.output }, batch.layout, {
-            device,
-            backend,
-            signal,
-          });
-        onProgress?.(group * layers + node.index + 1, groups * layers);
+    const feeds = model.feeds(batch);
+    const tables = [...this.#tables].map(([name, table]) => [name, table.source(feeds)] as const);
+    const outputs = await this.#program.run(
+      { ...feeds, ...Object.fromEntries(tables) },
+      {
+        attention: async (node, inputs) => {
+          const globalRows = this.#globalRows.get(node.name);
+          if (globalRows === undefined) await attend(node, inputs);
+          else
+            await globalRows.run({ local: inputs.q, x: inputs.k, output: inputs.output }, batch.layout, {
+              device,
+              backend,
+              signal,
+            });
+          onProgress?.(group * layers + node.index + 1, groups * layers);
+        },
+        ...(signal === undefined ? {} : { signal }),
       },
-      ...(signal === undefined ? {} : { signal }),
-    });
+    );
     const hidden = floatsOf(outputs, 'last_hidden');
     const results: Record<string, Matrix | Float32Array>[] = sequences.map(() => ({}));
     if (wanted.includes('hidden')) {

@@ -41,8 +41,11 @@ export class GlobalRows {
   readonly #projections: () => Graph;
   readonly #sessions = new Map<'few' | 'projections', Promise<DenseSession>>();
 
-  /** Asks for the tensors `${name}.query_global` and so on. */
-  constructor(tensors: EncoderTensors, name: string, heads: number, hidden: number) {
+  readonly #isStreamed: boolean;
+
+  /** Asks for the tensors `${name}.query_global` and so on. Streamed weights are loaded and freed by every run. */
+  constructor(tensors: EncoderTensors, name: string, heads: number, hidden: number, isStreamed = false) {
+    this.#isStreamed = isStreamed;
     this.#heads = heads;
     this.#hidden = hidden;
     const ask = (part: string) => ({
@@ -79,6 +82,7 @@ export class GlobalRows {
         output.set(attended.subarray(i * hidden, (i + 1) * hidden), (start + place) * hidden);
       }
     }
+    if (this.#isStreamed) await this.release();
   }
 
   async release(): Promise<void> {

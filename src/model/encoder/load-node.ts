@@ -15,14 +15,14 @@ import type { LoadEncoderOptions } from './load.ts';
 import { EncoderTensors } from './tensors.ts';
 
 export async function loadEncoderFromDisk(path: string, options: LoadEncoderOptions): Promise<Encoder> {
-  const { pattern, positions = 'given' } = options;
+  const { pattern, positions = 'given', weights } = options;
   if (pattern !== undefined) checkPattern(pattern);
   return openEncoderFolder(path, options, async ({ checkpoint, config, source, start }) => {
     const { architecture, task } = findEncoder(config, source, options.task);
     const { prefix, headNames } = architecture;
     const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
     const model = architecture.read(config, { source, task, tensors, pattern, positions });
-    return Encoder.create({ model, task, config, tensors, ...(await start(model.vocabularySize)) });
+    return Encoder.create({ model, task, config, tensors, weights, ...(await start(model.vocabularySize)) });
   });
 }
 

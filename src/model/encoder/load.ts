@@ -24,6 +24,11 @@ export interface LoadEncoderOptions {
   readonly backend?: DenseBackend;
   /** Threads of both, where they are made here. Default: one for each core. */
   readonly threads?: number;
+  /**
+   * 'kept' (default): all weights lie in memory. 'streamed': each layer's weights are read from the file when a batch comes to the layer, and
+   * freed when it has passed: the memory of one layer, for texts of thousands of tokens, where the reading hardly counts.
+   */
+  readonly weights?: 'kept' | 'streamed';
   /** After each part of the model that has been loaded. */
   readonly onProgress?: (done: number, total: number) => void;
   /** For ids of the hub: the revision, the token, offline, and progress of the download. */

@@ -57,6 +57,7 @@ const EMPTY: Checkpoint = {
   has: () => false,
   info: refuse,
   read: async (name) => refuse(name),
+  readRows: async (name) => refuse(name),
   close: async () => undefined,
 };
 
@@ -74,6 +75,14 @@ export class RandomTensors extends EncoderTensors {
     const length = shape.reduce((product, side) => product * side, 1);
     const isNorm = shape.length === 1 && name.endsWith('.weight');
     return { name, load: async () => (isNorm ? new Float32Array(length).fill(1) : randomNumbers(name, length)) };
+  }
+
+  override askRows(name: string, [, width]: readonly [number, number]) {
+    return async (first: number, count: number): Promise<Float32Array> => {
+      const data = new Float32Array(count * width);
+      for (let i = 0; i < count; i++) data.set(randomNumbers(`${name} ${first + i}`, width), i * width);
+      return data;
+    };
   }
 
   override check(): void {}

@@ -1,5 +1,5 @@
 /** The tensors of an encoder's checkpoint, checked against what its graph asks for. */
-import { type Checkpoint, readFloat32 } from '../../checkpoint/index.ts';
+import { type Checkpoint, readFloat32, toFloat32 } from '../../checkpoint/index.ts';
 import { CheckpointError } from '../../errors.ts';
 
 /** Buffers that some writers store beside the weights; the ids are counted here. */
@@ -60,6 +60,13 @@ export class EncoderTensors {
    */
   ask(name: string, shape: readonly number[]): AskedTensor<Float32Array> {
     return this.#ask(name, shape, readFloat32);
+  }
+
+  /** Asks for a table [count, width]. Gives what reads `count` rows of it from row `first` on. */
+  askRows(name: string, shape: readonly [number, number]): (first: number, count: number) => Promise<Float32Array> {
+    const { checkpoint } = this.#source;
+    const { name: stored } = this.ask(name, shape);
+    return async (first, count) => toFloat32(await checkpoint.readRows(stored, first, count));
   }
 
   /** The same, for the bytes of a tensor as it is stored. */

@@ -25,33 +25,36 @@ export interface ModelContenderFactory {
   prepare(subject: Subject, signal: AbortSignal): Promise<ModelContender>;
 }
 
-const farfield: ModelContenderFactory = {
-  what: 'Farfield: attention on its kernels, the rest in onnxruntime-node',
-  sparse: true,
-  async prepare(subject, signal) {
-    const { threads } = subject;
-    const { model, close, ...parts } = await openSubject(subject);
-    const device = await createDevice({ threads });
-    const end = async () => {
-      await device.dispose();
-      await close();
-    };
-    const backend = await createNodeBackend({ threads });
-    const encoder = await Encoder.create({ ...parts, model, device, backend, close: end, signal });
-    return {
-      async run(lengths, signal) {
-        const results = await encoder.run({
-          inputIds: lengths.map((tokens) => idsOf(tokens, model.vocabularySize)),
-          ...(model.hasGlobals ? { globalAttentionMask: lengths.map(globalsOf) } : {}),
-          outputs: ['mean'],
-          signal,
-        });
-        return Float32Array.from(results.flatMap(({ mean = [] }) => [...mean]));
-      },
-      [Symbol.asyncDispose]: () => encoder.dispose(),
-    };
-  },
-};
+/** Attention on the kernels, the rest in onnxruntime-node. */
+function onKernels(weights: 'kept' | 'streamed', what: string): ModelContenderFactory {
+  return {
+    what,
+    sparse: true,
+    async prepare(subject, signal) {
+      const { threads } = subject;
+      const { model, close, ...parts } = await openSubject(subject);
+      const device = await createDevice({ threads });
+      const end = async () => {
+        await device.dispose();
+        await close();
+      };
+      const backend = await createNodeBackend({ threads });
+      const encoder = await Encoder.create({ ...parts, model, device, backend, weights, close: end, signal });
+      return {
+        async run(lengths, signal) {
+          const results = await encoder.run({
+            inputIds: lengths.map((tokens) => idsOf(tokens, model.vocabularySize)),
+            ...(model.hasGlobals ? { globalAttentionMask: lengths.map(globalsOf) } : {}),
+            outputs: ['mean'],
+            signal,
+          });
+          return Float32Array.from(results.flatMap(({ mean = [] }) => [...mean]));
+        },
+        [Symbol.asyncDispose]: () => encoder.dispose(),
+      };
+    },
+  };
+}
 
 /** A graph in a session of its own, from a file with the weights beside it, as large models are stored. */
 async function openSession(graph: Graph, longest: number, threads: number, signal: AbortSignal) {
@@ -147,7 +150,8 @@ const exported: ModelContenderFactory = {
 };
 
 export const modelContenders = {
-  farfield,
+  farfield: onKernels('kept', 'Farfield: attention on its kernels, the rest in onnxruntime-node'),
+  'farfield-streamed': onKernels('streamed', "the same, each layer's weights read when its turn comes, then freed"),
   'onnxruntime-dense': denseTwin(
     'fused',
     'the dense twin in onnxruntime-node, attention as its own MultiHeadAttention',
@@ -162,4 +166,9 @@ export const modelContenders = {
 export type ModelContenderName = keyof typeof modelContenders;
 
 /** What --compare may name. */
-export const modelPeers = ['onnxruntime-dense', 'onnxruntime-plain', 'onnxruntime-export'] as const;
+export const modelPeers = [
+  'farfield-streamed',
+  'onnxruntime-dense',
+  'onnxruntime-plain',
+  'onnxruntime-export',
+] as const;
