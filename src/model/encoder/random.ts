@@ -74,27 +74,32 @@ export class RandomTensors extends EncoderTensors {
   override ask(name: string, shape: readonly number[]) {
     const length = shape.reduce((product, side) => product * side, 1);
     const isNorm = shape.length === 1 && name.endsWith('.weight');
-    return { name, load: async () => (isNorm ? new Float32Array(length).fill(1) : randomNumbers(name, length)) };
+    const load = async () => (isNorm ? new Float32Array(length).fill(1) : randomNumbers(name, 0, length));
+    return { name, load };
   }
 
   override askRows(name: string, [, width]: readonly [number, number]) {
-    return async (first: number, count: number): Promise<Float32Array> => {
-      const data = new Float32Array(count * width);
-      for (let i = 0; i < count; i++) data.set(randomNumbers(`${name} ${first + i}`, width), i * width);
-      return data;
-    };
+    return async (first: number, count: number) => randomNumbers(name, first * width, count * width);
   }
 
   override check(): void {}
 }
 
-/** The same numbers for the same name: sums of four uniform numbers (of a linear congruential generator). */
-function randomNumbers(name: string, length: number): Float32Array {
-  let state = Array.from(name).reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 0x01000193), 0x811c9dc5);
+/**
+ * `length` of a name's numbers from number `first` on, the same on every run: sums of four uniform numbers, the bytes of the mixed
+ * count (the finalizer of MurmurHash3).
+ */
+function randomNumbers(name: string, first: number, length: number): Float32Array {
+  const seed = Array.from(name).reduce(
+    (hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 0x01000193),
+    0x811c9dc5,
+  );
   const data = new Float32Array(length);
   for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    const bits = state ^ (state >>> 15);
+    let bits = (seed + Math.imul(first + i, 0x9e3779b1)) | 0;
+    bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
+    bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+    bits ^= bits >>> 16;
     const sum = (bits & 255) + ((bits >>> 8) & 255) + ((bits >>> 16) & 255) + (bits >>> 24);
     // Four bytes: mean 510, deviation 147.8.
     data[i] = (0.02 * (sum - 510)) / 147.8;
