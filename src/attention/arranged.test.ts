@@ -242,6 +242,31 @@ describe.each(builds)('attention in an order of its own on the wasm build %s', (
     },
   );
 
+  it.each([ALWAYS, NEVER])('writes gradients over q, k and v where it is told to, least gain %s', async (leastGain) => {
+    await using own = await createDevice({ build, threads: 2, leastGain });
+    const shared = (like: Tensor): Tensor => {
+      const data = own.allocate(like.data.length);
+      data.set(like.data);
+      return { ...like, data };
+    };
+    const property = fc.asyncProperty(problem, async (p) => {
+      const { pattern: _, ...others } = optionsOf(p);
+      const { queries, keys } = p;
+      const mask = compileMask(p.pattern, { queries, keys, heads: p.groups * p.perGroup, length: Infinity });
+      const options = { ...others, mask };
+      const result = await own.attention(options);
+      const want = await own.attentionGradients({ ...options, ...result });
+      for (const place of [shared, (like: Tensor) => ({ ...like, data: like.data.slice() })]) {
+        const [q, k, v] = [place(options.q), place(options.k), place(options.v)];
+        const got = await own.attentionGradients({ ...options, ...result, q, k, v, gradQ: q, gradK: k, gradV: v });
+        expect([q.data, k.data, v.data]).toEqual([want.gradQ.data, want.gradK.data, want.gradV.data]);
+        expect(got.gradQ.data).toBe(q.data);
+        if (place === shared) for (const { data } of [q, k, v]) own.release(data);
+      }
+    });
+    await fc.assert(property, { numRuns: 25 });
+  });
+
   it.each(['q', 'k', 'v'] as const)('keeps what is not a number in %s to the rows that see it', async (which) => {
     const pattern = union(sinks(2), window(10), window({ left: 30, right: 30, dilation: 8 }));
     const options = example(pattern, 1);

@@ -90,7 +90,10 @@ export interface GradientOptions<
   readonly gradOutput: Tensor<GradO>;
   /** Gradient of lse [B, H, N]. Default zero. */
   readonly gradLse?: Float32Array;
-  /** Where to put the gradients, like q, k and v. Default: new arrays. Made by a device's allocate(), they save copies. */
+  /**
+   * Where to put the gradients, like q, k and v. Default: new arrays. Made by a device's allocate(), they save copies. gradQ may be q
+   * itself where no other of the inputs is, likewise gradK and gradV: then it is written over.
+   */
   readonly gradQ?: Tensor<Q>;
   readonly gradK?: Tensor<K>;
   readonly gradV?: Tensor<V>;

@@ -9,6 +9,8 @@ export interface Lifetime {
   readonly last: number;
   /** Whether the stage that makes it lets it take the memory of a value of the same width that the stage reads last. */
   readonly inPlace?: boolean;
+  /** A value whose memory it takes, where the stage that makes this one is the last to read that. */
+  readonly over?: Edge | undefined;
 }
 
 /**
@@ -27,18 +29,20 @@ export class Buffers<Rows extends TensorData = Float32Array> {
     this.#allocate = allocate;
     this.#free = free;
     const busyUntil: number[] = [];
-    /** Width of the value that a slot holds, whose rows lie that far apart. */
-    const holders: number[] = [];
-    for (const { edge, first, last, inPlace = false } of [...lifetimes].sort((a, b) => a.first - b.first)) {
+    /** The value that a slot holds. */
+    const holders: Edge[] = [];
+    for (const { edge, first, last, inPlace = false, over } of [...lifetimes].sort((a, b) => a.first - b.first)) {
       if (!edge.byRows || edge.value.type !== 'float32') {
         this.#others.push({ edge, data: createData(edge.value.type, 0) });
         continue;
       }
       const width = edge.width ?? 0;
-      const given = inPlace ? holders.findIndex((own, slot) => own === width && busyUntil[slot] === first) : -1;
+      // Of the same width, so that its rows lie as far apart.
+      const isGiven = (holder: Edge) => holder.width === width && (inPlace || holder === over);
+      const given = holders.findIndex((holder, slot) => busyUntil[slot] === first && isGiven(holder));
       const slot = given >= 0 ? given : this.#bestSlot(width, busyUntil, first);
       busyUntil[slot] = last;
-      holders[slot] = width;
+      holders[slot] = edge;
       this.#slotOf.set(edge, slot);
     }
   }

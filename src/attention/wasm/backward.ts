@@ -1,5 +1,6 @@
 import { BLOCK_SIDE, type OrderedRows } from '../../mask/index.ts';
 import type { Problem } from '../problem.ts';
+import { emptyTensor } from '../storage.ts';
 import type { AnyGradientOptions, NumberArray, Tensor } from '../types.ts';
 import { Arena, type Part } from './arena.ts';
 import type { HeadRange, JobBase, WasmDevice } from './device.ts';
@@ -15,10 +16,11 @@ const LEAST_BLOCKS = 8;
 
 const NO_SLOTS = new Int32Array();
 
+/** Of, or for, q, k and v. */
+type Three = readonly [Tensor<NumberArray>, Tensor<NumberArray>, Tensor<NumberArray>];
+
 export interface GradientTensors {
-  readonly gradQ: Tensor<NumberArray>;
-  readonly gradK: Tensor<NumberArray>;
-  readonly gradV: Tensor<NumberArray>;
+  readonly made: Three;
   readonly gradSinkLogits: Float32Array | undefined;
   readonly sums: ParameterGradients;
 }
@@ -36,12 +38,27 @@ export interface Segment {
   readonly count: number;
 }
 
+/**
+ * The gradients of q, k and v, or new arrays for those that lie where the tensor itself does and must not yet. A single pass reads a
+ * block of queries before it writes their gradient, and all keys and values before it sums theirs up, so it may write over them; of several
+ * passes each reads everything again.
+ */
+export function whereGradientsGrow(passes: readonly PlacedPass[], gradients: Three, read: Three): Three {
+  if (!passes.some(({ pass }) => pass)) return gradients;
+  const place = (i: 0 | 1 | 2) => {
+    const gradient = gradients[i];
+    const [a, b] = [gradient.data, read[i].data];
+    return a.buffer === b.buffer && a.byteOffset === b.byteOffset ? emptyTensor(gradient, gradient.shape) : gradient;
+  };
+  return [place(0), place(1), place(2)];
+}
+
 /** Two jobs for each pass: the segments, then their sum. The kernel's side is kernel/backward.ts. */
 export async function runBackward(
   device: WasmDevice,
   problem: Problem,
   options: AnyGradientOptions,
-  { gradQ, gradK, gradV, gradSinkLogits, sums }: GradientTensors,
+  { made: [gradQ, gradK, gradV], gradSinkLogits, sums }: GradientTensors,
   { jobs, arena, part, range }: { jobs: readonly JobBase[]; arena: Arena; part: Part; range: HeadRange },
 ): Promise<void> {
   const { q, k, v, output, gradOutput, lse, gradLse, signal } = options;

@@ -16,7 +16,7 @@ import type {
   Tensor,
 } from '../types.ts';
 import { Arena, type Part, roundingJob } from './arena.ts';
-import { runBackward } from './backward.ts';
+import { runBackward, whereGradientsGrow } from './backward.ts';
 import { candidateBuilds, chooseBuild } from './choose-build.ts';
 import { Heap } from './heap.ts';
 import { JOB_WORDS, type Job, scratchBytes, writeJob } from './job.ts';
@@ -176,17 +176,16 @@ export class WasmDevice implements AsyncDisposable {
     const gradSinkLogits = sinkLogits ? new Float32Array(heads) : undefined;
     const sums = new ParameterGradients(problem);
     if (problem.keyValueHeads > 0) {
-      const tensors = { inputs: [q, k, v, output, gradOutput], results: [gradQ, gradK, gradV] };
       const passes = this.#masks.passes(problem);
+      const made = whereGradientsGrow(passes, [gradQ, gradK, gradV], [q, k, v]);
+      const targets = { made, gradSinkLogits, sums };
+      const tensors = { inputs: [q, k, v, output, gradOutput], results: made };
       await this.#eachPart('attentionGradients', problem, passes, tensors, (jobs, arena, part, range) =>
-        runBackward(
-          this,
-          problem,
-          options,
-          { gradQ, gradK, gradV, gradSinkLogits, sums },
-          { jobs, arena, part, range },
-        ),
+        runBackward(this, problem, options, targets, { jobs, arena, part, range }),
       );
+      for (const [i, { data }] of [gradQ, gradK, gradV].entries()) {
+        if (made[i].data !== data) bitsOf(data).set(bitsOf(made[i].data));
+      }
     }
     const gradParameters = sums.rounded();
     return {

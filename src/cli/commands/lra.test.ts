@@ -10,7 +10,7 @@ async function farfield(...args: string[]): Promise<{ code: number; stdout: stri
   return { code, stdout, stderr };
 }
 
-const SMALL = ['--steps', '1', '--sequences', '1', '--held-out', '2', '--width', '8', '--layers', '1', '--heads', '1'];
+const SMALL = ['--steps', '1', '--tokens', '1024', '--held-out', '2', '--width', '8', '--layers', '1', '--heads', '1'];
 
 describe('farfield lra', () => {
   it('prints a row for each task and pattern, published numbers of other data in brackets', async () => {

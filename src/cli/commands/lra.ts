@@ -12,7 +12,7 @@ interface Options {
   readonly task: readonly TaskName[];
   readonly pattern?: readonly string[];
   readonly steps: number;
-  readonly sequences: number;
+  readonly tokens: number;
   readonly heldOut: number;
   readonly width: number;
   readonly layers: number;
@@ -32,7 +32,7 @@ export const registerLra: Register = (program, start) => {
     summary: 'train one small classifier under many patterns, on tasks after the Long Range Arena',
     description:
       'Trains the same small encoder under each pattern, from the same weights, on the same sequences, for the same number of ' +
-      'steps, and prints the accuracy on sequences held out, beside that of the published table (Tay et al. 2021). Published ' +
+      'steps and tokens, and prints the accuracy on sequences held out, beside that of the published table (Tay et al. 2021). Published ' +
       'models were larger and trained far longer. The tasks are made by code: see docs/data.md.',
     examples: [
       { does: 'all patterns on ListOps and Pathfinder', command: 'farfield lra --task listops,pathfinder-32' },
@@ -45,13 +45,13 @@ export const registerLra: Register = (program, start) => {
   })
     .option('--task <names>', `tasks, separated by commas: ${names.join(', ')}`, listOf(names), DEFAULT_TASKS)
     .option('--pattern <texts...>', 'patterns instead of the usual five; row 0 is the classification token')
-    .option('--steps <count>', 'steps of each training', integer(1), 100)
-    .option('--sequences <count>', 'sequences in a step', integer(1), 8)
+    .option('--steps <count>', 'steps of each training', integer(1), 400)
+    .option('--tokens <count>', "tokens in a step: as many of a task's longest sequences as fit", integer(1), 8192)
     .option('--held-out <count>', 'sequences that the accuracy is measured on', integer(2), 200)
-    .option('--width <count>', 'width of the model', integer(1), 64)
-    .option('--layers <count>', 'layers', integer(1), 2)
-    .option('--heads <count>', 'heads', integer(1), 4)
-    .option('--learning-rate <rate>', 'the largest, after a tenth of the steps; it falls to 0', numberFrom(0, 1), 0.001)
+    .option('--width <count>', 'width of the model', integer(1), 32)
+    .option('--layers <count>', 'layers', integer(1), 1)
+    .option('--heads <count>', 'heads', integer(1), 2)
+    .option('--learning-rate <rate>', 'the largest, after a tenth of the steps; it falls to 0', numberFrom(0, 1), 0.004)
     .option('--seed <number>', 'of weights and data', integer(0), 0)
     .option('--threads <count>', 'threads', integer(1), availableParallelism())
     .action(start(lra));
@@ -62,7 +62,7 @@ async function lra(options: Options, context: CommandContext): Promise<void> {
     task,
     pattern,
     steps,
-    sequences,
+    tokens,
     heldOut,
     width: hiddenSize,
     layers,
@@ -81,7 +81,7 @@ async function lra(options: Options, context: CommandContext): Promise<void> {
     tasks: task,
     patterns,
     steps,
-    sequences,
+    tokens,
     heldOut,
     hiddenSize,
     layers,
@@ -97,15 +97,15 @@ async function lra(options: Options, context: CommandContext): Promise<void> {
     // A training takes minutes: what is known is said at once.
     context.note(`${result.task}, ${result.pattern}: ${formatPercent(result.accuracy)} of ${heldOut}`);
   }
-  const budget = { steps, sequences, heldOut, hiddenSize, layers, heads, learningRate, seed };
+  const budget = { steps, tokens, heldOut, hiddenSize, layers, heads, learningRate, seed };
   context.result({ ...budget, results }, describe(results, budget));
 }
 
 function describe(
   results: readonly ArenaResult[],
-  { steps, sequences, heldOut }: { readonly steps: number; readonly sequences: number; readonly heldOut: number },
+  { steps, tokens, heldOut }: { readonly steps: number; readonly tokens: number; readonly heldOut: number },
 ): string {
-  const header = ['task', 'pattern', 'accuracy', '+-', 'commonest class', 'published', 'time', 'weights'];
+  const header = ['task', 'pattern', 'accuracy', '+-', 'commonest class', 'published', 'a step', 'time', 'weights'];
   const percent = (share: number): string => (100 * share).toFixed(1);
   const rows = results.map((result) => [
     result.task,
@@ -114,18 +114,19 @@ function describe(
     percent(result.standardError),
     percent(result.majority),
     result.published === undefined ? '' : publishedText(result),
+    formatCount(result.sequences),
     formatDuration(1000 * result.seconds),
     formatCount(result.weights),
   ]);
   const standIns = [...new Set(results.map(({ task }) => task))].filter((task) => tasks[task].likeness === 'stand-in');
   const remarks = [
-    `${formatCount(steps)} steps of ${sequences} sequences; accuracy in percent of ${formatCount(heldOut)} held-out sequences, with its standard error.`,
+    `${formatCount(steps)} steps of at most ${formatCount(tokens)} tokens ("a step": in so many sequences); accuracy in percent of ${formatCount(heldOut)} held-out sequences, with its standard error.`,
     'Published: Tay et al. 2021, table 1, of larger models that trained far longer.',
     ...(standIns.length === 0
       ? []
       : [`In brackets: published on other data, which ${standIns.join(', ')} stands in for.`]),
   ];
-  return `${formatTable([header, ...rows], [2, 3, 4, 5, 6, 7])}\n\n${remarks.join('\n')}`;
+  return `${formatTable([header, ...rows], [2, 3, 4, 5, 6, 7, 8])}\n\n${remarks.join('\n')}`;
 }
 
 function publishedText({ task, published = Number.NaN }: ArenaResult): string {

@@ -27,7 +27,10 @@ export interface AttentionGradientRows<Rows extends StoredRows = StoredRows> ext
   readonly gradOutput: Rows;
   /** Gradient of the log-sum-exps [rows, H], where they have one. */
   readonly gradLse?: Float32Array;
-  /** To be written: [rows, H*D], [rows, G*D], [rows, G*E] and, where there are sink logits, [H]. */
+  /**
+   * To be written: [rows, H*D], [rows, G*D], [rows, G*E] and, where there are sink logits, [H]. Each may lie where q, k or v does, which nobody
+   * reads afterwards.
+   */
   readonly gradQ: Rows;
   readonly gradK: Rows;
   readonly gradV: Rows;

@@ -83,17 +83,26 @@ export function logSumExpsOf(operation: Operation): Edge[] {
   return [operation.rows.lse, gradient].filter((edge) => edge !== undefined);
 }
 
+/** The gradients of q, k and v may lie where these do: see AttentionPass. Not that of queries which other queries see as keys. */
+function memoryOfGradients({ rows, gradients }: Operation & { readonly kind: 'attention backward' }): Map<Edge, Edge> {
+  const { q, k, v } = rows;
+  const own = [q === k || q === v ? undefined : q, k, v];
+  return new Map(gradients.flatMap(({ into }, i) => (own[i] === undefined ? [] : [[into, own[i]] as const])));
+}
+
 /** From the operation that makes a value to the last one that reads it; kept ones to the end. */
 export function lifetimesOf(
   operations: readonly Operation[],
   external: ReadonlySet<Edge>,
   kept: ReadonlySet<Edge>,
 ): Lifetime[] {
-  const lives = new Map<Edge, { first: number; last: number }>();
+  const lives = new Map<Edge, { first: number; last: number; over?: Edge }>();
   for (const [index, operation] of operations.entries()) {
+    const over = operation.kind === 'attention backward' ? memoryOfGradients(operation) : undefined;
     for (const edge of edgesOf(operation).all) {
       if (external.has(edge)) continue;
-      const life = lives.get(edge) ?? { first: index, last: index };
+      const given = over?.get(edge);
+      const life = lives.get(edge) ?? { first: index, last: index, ...(given === undefined ? {} : { over: given }) };
       life.last = kept.has(edge) ? operations.length : index;
       lives.set(edge, life);
     }

@@ -43,7 +43,7 @@ export interface Plan {
 
 /** Floats of the widest value of a segment that exist at a time. */
 const CHUNK_FLOATS = 2 ** 23;
-const MOST_ROWS = 1024;
+const MOST_ROWS = 512;
 const LEAST_ROWS = 16;
 
 export interface PlanOptions {

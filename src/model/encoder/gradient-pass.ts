@@ -54,8 +54,8 @@ export class EncoderGradientPass implements AttentionPass {
       shape: [1, rows.rows, count, size],
       layout: 'BNHD',
     });
-    const into = [rows.gradQ, rows.gradK, rows.gradV];
-    for (const gradient of into) gradient.fill(0);
+    // Not yet where they go: that may be the memory of q, k and v, which each of the patterns reads.
+    const sums = [rows.gradQ, rows.gradK, rows.gradV].map(({ length }) => new Float32Array(length));
     for (const pairs of this.#pairsOf.get(node.name)?.(this.#layout) ?? [{ pattern: node.pattern, weight: 1 }]) {
       const shift = Math.log(pairs.weight);
       const { gradQ, gradK, gradV } = await this.#device.attentionGradients({
@@ -71,8 +71,9 @@ export class EncoderGradientPass implements AttentionPass {
         ...(gradLse === undefined ? {} : { gradLse }),
         signal,
       });
-      for (const [i, { data }] of [gradQ, gradK, gradV].entries()) addTo(into[i] as Float32Array, data);
+      for (const [i, { data }] of [gradQ, gradK, gradV].entries()) addTo(sums[i] as Float32Array, data);
     }
+    for (const [i, gradient] of [rows.gradQ, rows.gradK, rows.gradV].entries()) gradient.set(sums[i] as Float32Array);
   }
 
   #mask({ pattern }: WeightedPattern, heads: number): BlockMask {

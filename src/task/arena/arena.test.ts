@@ -21,7 +21,7 @@ async function run(options: Partial<ArenaOptions>): Promise<ArenaResult[]> {
     tasks: ['counted-shapes'],
     patterns: [ownPattern('window:8')],
     steps: 2,
-    sequences: 2,
+    tokens: 2100,
     heldOut: 6,
     hiddenSize: 16,
     layers: 1,
@@ -41,6 +41,8 @@ describe('runArena', () => {
     expect(wide.loss).toBeCloseTo(dense.loss, 5);
     expect(wide.accuracy).toBe(dense.accuracy);
     expect([dense.published, wide.published]).toEqual([42.44, undefined]);
+    // Two images of 1,024 tokens fit into a step, each with its classification token.
+    expect([dense.sequences, wide.sequences]).toEqual([2, 2]);
     expect([dense.rows, wide.rows]).toEqual([4 * 1025, 4 * 1025]);
     expect(Number.isInteger(Math.round(6 * dense.accuracy * 1e9) / 1e9)).toBe(true);
     const steps = progress.filter(({ event }) => event.kind === 'step').map(({ done, total }) => [done, total]);
@@ -61,6 +63,7 @@ describe('runArena', () => {
     const stopped = run({ signal: stop.signal, onProgress: () => stop.abort(reason) });
     await expect(stopped).rejects.toBe(reason);
     await expect(run({ steps: 0.5 })).rejects.toThrow(ArgumentError);
+    await expect(run({ tokens: 0 })).rejects.toThrow(ArgumentError);
     expect(() => ownPattern('windov:3')).toThrow(PatternError);
   });
 });

@@ -9,17 +9,17 @@ export interface ArenaOptions {
   readonly patterns: readonly ArenaPattern[];
   /** Of each training. */
   readonly steps: number;
-  /** In a step. Default 8. */
-  readonly sequences?: number;
+  /** Tokens of a step: as many of a task's longest sequences as fit, at least one. Default 8,192. */
+  readonly tokens?: number;
   /** Held-out sequences that the accuracy is of. Default 200. */
   readonly heldOut?: number;
-  /** Width of the model. Default 64. */
+  /** Width of the model. Default 32. */
   readonly hiddenSize?: number;
-  /** Default 2. */
+  /** Default 1. */
   readonly layers?: number;
-  /** Default 4. */
+  /** Default 2. */
   readonly heads?: number;
-  /** The largest, after a tenth of the steps; it falls to 0 along a cosine. Default 0.001. */
+  /** The largest, after a tenth of the steps; it falls to 0 along a cosine. Default 0.004. */
   readonly learningRate?: number;
   /** Of weights and data: the same for every pattern. Default 0. */
   readonly seed?: number;
@@ -48,6 +48,8 @@ export interface ArenaResult {
   readonly loss: number;
   /** Of always giving the class that these held-out sequences have most often. */
   readonly majority: number;
+  /** Sequences of a step. */
+  readonly sequences: number;
   /** Of the steps, without evaluation. */
   readonly seconds: number;
   /** Rows that were trained on. */
@@ -64,9 +66,11 @@ export interface ArenaResult {
  * @throws ArgumentError, ModelError for sizes that do not fit, the signal's reason
  */
 export async function* runArena(options: ArenaOptions): AsyncGenerator<ArenaResult> {
-  const { patterns, steps, signal } = options;
-  if (!Number.isSafeInteger(steps) || steps < 1)
-    throw new ArgumentError(`steps is ${steps}; it must be a positive integer`);
+  const { patterns, steps, tokens = 8192, signal } = options;
+  for (const [name, value] of Object.entries({ steps, tokens })) {
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new ArgumentError(`${name} is ${value}; it must be a positive integer`);
+  }
   const total = options.tasks.length * patterns.length * steps;
   let done = 0;
   for (const task of options.tasks) {
@@ -90,9 +94,10 @@ async function runOne(
   options: ArenaOptions,
   onProgress: (event: TrainEvent) => void,
 ): Promise<Omit<ArenaResult, 'majority'>> {
-  const { steps, sequences = 8, heldOut = 200, hiddenSize = 64, layers = 2, heads = 4, signal } = options;
-  const { learningRate = 0.001, seed = 0 } = options;
+  const { steps, tokens = 8192, heldOut = 200, hiddenSize = 32, layers = 1, heads = 2, signal } = options;
+  const { learningRate = 0.004, seed = 0 } = options;
   const task = tasks[name];
+  const sequences = Math.max(1, Math.floor(tokens / task.length));
   const rows = task.length + 1;
   await using model = await createClassifier(
     {
@@ -130,6 +135,7 @@ async function runOne(
     accuracy,
     standardError: Math.sqrt((accuracy * (1 - accuracy)) / heldOut),
     loss: evaluation?.loss ?? Number.NaN,
+    sequences,
     seconds: result.seconds,
     rows: result.tokens,
     weights: model.parameters.reduce((sum, { data }) => sum + data.length, 0),
