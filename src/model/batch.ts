@@ -44,7 +44,7 @@ export function checkBatch(
   for (const [row, position] of positions.entries()) {
     if (!(position >= 0 && position < context)) {
       throw new ArgumentError(
-        `row ${row} of the batch has position ${position}; the model has positions 0 to ${context - 1}, so a sequence may have ${context} tokens`,
+        `row ${row} of the batch has position ${position}; the model has positions 0 to ${context - 1}, so a sequence may have ${context} tokens: cut it, or make the model with a larger context`,
       );
     }
   }

@@ -235,7 +235,7 @@ describe('createGpt', () => {
       [{ starts: Int32Array.of(0, 5, 5) }, 'batch.starts[1] is 5; it must be less than 5'],
       [
         { positions: new Int32Array(9).fill(40) },
-        'row 0 of the batch has position 40; the model has positions 0 to 39',
+        'row 0 of the batch has position 40; the model has positions 0 to 39, so a sequence may have 40 tokens: cut it, or make the model with',
       ],
     ];
     for (const [change, message] of refused) {

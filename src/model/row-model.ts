@@ -113,7 +113,7 @@ export class RowModel implements Trainable, AsyncDisposable {
   }
 
   async step(batch: TrainingBatch, gradients: readonly Float32Array[], options: StepOptions = {}): Promise<StepResult> {
-    const { lossScale = 1, signal } = options;
+    const { lossScale = 1, onNonFinite, signal } = options;
     const { head, lookups } = this.#parts;
     const feed = this.#feed(batch);
     const { outputs, inputGradients } = await this.#program.step({
@@ -125,6 +125,9 @@ export class RowModel implements Trainable, AsyncDisposable {
           ? tokenGradients(batch.weights, feed.total, lossScale)
           : (made) => classLoss(made, feed, feed.labels, head, lossScale).gradients,
       gradients: this.#numbers.map((number) => gradients[number] as Float32Array),
+      ...(onNonFinite === undefined
+        ? {}
+        : { onNonFinite: ({ tensor, row }) => onNonFinite(row === undefined ? tensor : `${tensor}, row ${row}`) }),
       ...(signal === undefined ? {} : { signal }),
     });
     for (const { table, by } of lookups) {

@@ -27,6 +27,11 @@ export interface TrainingBatch {
 export interface StepOptions {
   /** Factor on the loss of which the gradients are taken, not on the loss that is returned. Default 1. */
   readonly lossScale?: number;
+  /**
+   * Told once, of the first tensor that is not finite, by its name and what else says where it is. Asked in a step that is computed again
+   * because its loss or a gradient is not finite; a trainable that cannot tell leaves it.
+   */
+  readonly onNonFinite?: (tensor: string) => void;
   readonly signal?: AbortSignal;
 }
 

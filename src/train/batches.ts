@@ -15,6 +15,8 @@ export async function nextBatches(source: BatchSource, count: number): Promise<T
 
 export interface GradientOptions {
   readonly lossScale: number;
+  /** See StepOptions. */
+  readonly onNonFinite?: (tensor: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -26,7 +28,7 @@ export async function accumulateGradients(
   trainable: Trainable,
   batches: readonly TrainingBatch[],
   gradients: readonly Float32Array[],
-  { lossScale, signal }: GradientOptions,
+  { lossScale, onNonFinite, signal }: GradientOptions,
 ): Promise<StepResult> {
   for (const gradient of gradients) gradient.fill(0);
   const weights = batches.map(weightOf);
@@ -34,7 +36,11 @@ export async function accumulateGradients(
   const mean = new MeanLoss();
   for (const [i, batch] of batches.entries()) {
     const share = batches.length === 1 ? 1 : weights[i] / all;
-    const options = { lossScale: lossScale * share, ...(signal === undefined ? {} : { signal }) };
+    const options = {
+      lossScale: lossScale * share,
+      ...(onNonFinite === undefined ? {} : { onNonFinite }),
+      ...(signal === undefined ? {} : { signal }),
+    };
     mean.add(await trainable.step(batch, gradients, options), batch);
   }
   return mean.result();

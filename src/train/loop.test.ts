@@ -191,6 +191,25 @@ describe('train', () => {
     expect(JSON.parse(new TextDecoder().decode(state))).toMatchObject({ step: 4, version: 1 });
   });
 
+  it('refuses a save of another version, and says what to do', async () => {
+    const folder = memoryFolder('runs/a');
+    const begin: typeof folder.begin = async (save) => {
+      const writer = await folder.begin(save);
+      const newer = (pieces: Iterable<Uint8Array>) =>
+        [...pieces].map((bytes) =>
+          new TextEncoder().encode(new TextDecoder().decode(bytes).replace('"version": 1', '"version": 2')),
+        );
+      return { ...writer, write: (file, pieces) => writer.write(file, file === 'state.json' ? newer(pieces) : pieces) };
+    };
+    await train(optionsOf(4, { folder: { ...folder, begin } }));
+    const resumed = train(optionsOf(8, { folder, resume: true }));
+    await expect(resumed).rejects.toBeInstanceOf(TrainingError);
+    await expect(resumed).rejects.toThrow(
+      'runs/a/step-00000004/state.json: was saved in version 2 of the format; this Farfield continues version 1. Go on with the Farfield that saved it',
+    );
+    expect([...folder.files.keys()]).toEqual(['step-00000004']);
+  });
+
   it('tells which settings changed', async () => {
     const folder = memoryFolder();
     await train(optionsOf(4, { folder, about: { model: { layers: 2, heads: 3 } } }));

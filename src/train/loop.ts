@@ -1,15 +1,15 @@
 /** The training loop. */
-import { DataError, TrainingError } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import { accumulateGradients, MeanLoss, nextBatches } from './batches.ts';
 import type { EvaluationEvent } from './event.ts';
-import { clipFactor, globalNorm, nonFinite } from './gradient-norm.ts';
+import { clipFactor, globalNorm } from './gradient-norm.ts';
 import { afterGoodStep, afterOverflow } from './loss-scale.ts';
+import { type ComputedStep, stopAtNonFinite } from './not-finite.ts';
 import { checkTrainOptions, type TrainOptions, type TrainResult } from './options.ts';
 import { TrainingRun } from './run.ts';
 import { saveName } from './save/save.ts';
 import { learningRateAt } from './schedule.ts';
 import { residentBytes, Speed } from './speed.ts';
-import type { StepResult } from './trainable.ts';
 
 /** Milliseconds between two pauses in which timers and signals get their turn, where a trainable itself never waits. */
 const PAUSE_EVERY = 50;
@@ -53,14 +53,17 @@ async function runSteps(options: TrainOptions, run: TrainingRun): Promise<TrainR
     const start = performance.now();
     const batches = await nextBatches(source, accumulate);
     if (batches.length === 0) {
-      if (run.step === 0) throw new DataError('train: the source gave no batch at all: the data set is empty');
+      if (run.step === 0)
+        throw new DataError(
+          'train: the source gave no batch at all: the data set is empty; check its files and what of them is held out',
+        );
       ended = 'data';
       break;
     }
     const lossScale = run.lossScale?.factor ?? 1;
     const result = await accumulateGradients(trainable, batches, gradients, { lossScale, signal });
     ({ loss } = result);
-    await finishStep(options, run, result, gradients, speed, start);
+    await finishStep(options, run, { ...result, batches, gradients }, speed, start);
     if (evaluateEvery !== undefined && run.step % evaluateEvery === 0) evaluation = await evaluate(options, run);
     if (saveEvery !== undefined && run.step % saveEvery === 0) await run.save();
   }
@@ -83,12 +86,12 @@ async function runSteps(options: TrainOptions, run: TrainingRun): Promise<TrainR
 async function finishStep(
   options: TrainOptions,
   run: TrainingRun,
-  { loss, tokens }: StepResult,
-  gradients: readonly Float32Array[],
+  step: ComputedStep & { readonly tokens: number },
   speed: Speed,
   start: number,
 ): Promise<void> {
   const { source, schedule, steps, clip = Infinity, lossScaling } = options;
+  const { loss, tokens, gradients } = step;
   const learningRate = learningRateAt(schedule, run.step, steps);
   const unscale = 1 / (run.lossScale?.factor ?? 1);
   const gradientNorm = globalNorm(gradients) * unscale;
@@ -99,7 +102,7 @@ async function finishStep(
     if (run.lossScale !== undefined) run.lossScale = afterGoodStep(run.lossScale, lossScaling);
   } else {
     const smaller = run.lossScale === undefined ? undefined : afterOverflow(run.lossScale);
-    if (smaller === undefined || !Number.isFinite(loss)) throw notFinite(options, run, loss, gradients);
+    if (smaller === undefined || !Number.isFinite(loss)) throw await stopAtNonFinite(options, run, step);
     run.lossScale = smaller;
   }
   const seconds = (performance.now() - start) / 1000;
@@ -160,26 +163,4 @@ async function evaluateWeights({ trainable, source, signal }: TrainOptions): Pro
     mean.add(await trainable.evaluate(batch, signal === undefined ? {} : { signal }), batch);
   }
   return mean;
-}
-
-/** The weights are still those of the step before, so the message says what of this step is to blame. */
-function notFinite(
-  { trainable: { parameters } }: TrainOptions,
-  run: TrainingRun,
-  loss: number,
-  gradients: readonly Float32Array[],
-): TrainingError {
-  const weights = nonFinite(parameters.map(({ data }) => data)).map((i) => parameters[i].name);
-  const blamed = nonFinite(gradients).map((i) => parameters[i].name);
-  const parts = [
-    `training stopped in step ${run.step + 1}: the loss is ${loss}`,
-    ...(weights.length > 0 ? [`weight ${listed(weights)} is not finite`] : []),
-    ...(blamed.length > 0 ? [`the gradient of ${listed(blamed)} is not finite`] : []),
-  ];
-  return new TrainingError(`${parts.join('; ')}. ${run.lastSave()}`);
-}
-
-function listed(names: readonly string[]): string {
-  const others = names.length - 1;
-  return `"${names[0]}"${others === 0 ? '' : ` (and of ${others} more)`}`;
 }

@@ -51,15 +51,15 @@ export class TrainingRun {
 
   /** Writes an event to the log, and tells it. */
   async report(event: Exclude<TrainEvent, { kind: 'save' }>): Promise<void> {
-    await this.#options.folder?.log.append(logLine(event));
+    await this.#options.folder?.log.append(logLine(event)).catch((cause) => this.#failed(cause));
     this.#options.onProgress?.(event);
   }
 
   /**
-   * Saves the state after the last whole step, unless that has been done.
+   * Saves the state after the last whole step, unless that has been done; of the earlier saves `keepMore` stay beside the usual ones.
    * @throws TrainingError where a weight is not finite: such a state is not worth the place of an earlier one.
    */
-  async save(): Promise<void> {
+  async save({ keepMore = 0 }: { readonly keepMore?: number } = {}): Promise<void> {
     const { folder, trainable, keep = 2, files = {}, onProgress } = this.#options;
     if (folder === undefined || this.saved === this.step) return;
     const [first] = nonFinite(trainable.parameters.map(({ data }) => data));
@@ -79,10 +79,8 @@ export class TrainingRun {
       settings: settingsOf(this.#options),
     };
     const tensors = { parameters: trainable.parameters, optimizer: this.optimizer, average: this.average };
-    const name = await writeSave(folder, tensors, state, { keep, files }).catch((cause: unknown) => {
-      if (!(cause instanceof CheckpointError)) throw cause;
-      throw new CheckpointError(`${cause.message}. ${this.lastSave()}`, { cause });
-    });
+    const places = { keep: keep + keepMore, files };
+    const name = await writeSave(folder, tensors, state, places).catch((cause) => this.#failed(cause));
     this.saved = this.step;
     onProgress?.({ kind: 'save', step: this.step, name });
   }
@@ -91,6 +89,12 @@ export class TrainingRun {
   lastSave(): string {
     if (this.saved !== undefined) return `The last save is ${saveName(this.saved)} in ${this.#options.folder?.name}`;
     return this.#options.folder === undefined ? 'Nothing is saved, as there is no folder' : 'Nothing was saved before';
+  }
+
+  /** Where the folder cannot be written. */
+  #failed(cause: unknown): never {
+    if (!(cause instanceof CheckpointError)) throw cause;
+    throw new CheckpointError(`${cause.message}. ${this.lastSave()}`, { cause });
   }
 
   async #restore(found: FoundSave): Promise<void> {

@@ -4,6 +4,7 @@ import type { HostTensor } from '../backend.ts';
 import type { Value } from '../ir.ts';
 import type { ProgramOutputs } from '../program.ts';
 import type { AttentionPass } from './attention-pass.ts';
+import type { NonFinite } from './non-finite.ts';
 import type { Convert, StoredRows } from './row-storage.ts';
 import type { Checkpoint } from './training-stages.ts';
 
@@ -51,6 +52,8 @@ export interface StepPassOptions extends PassOptions {
     | ((outputs: ProgramOutputs) => Readonly<Record<string, HostTensor>>);
   /** To which the gradients of the parameters are added, in the order of the parameters. */
   readonly gradients: readonly Float32Array[];
+  /** Told once, of the first tensor that is not finite, in the order of computation. Looking takes time; default: nobody looks. */
+  readonly onNonFinite?: (found: NonFinite) => void;
 }
 
 /** A model that can be trained, compiled. Runs must not overlap; what they give is valid until the next one. */

@@ -6,6 +6,7 @@ import { type Graph, ROWS, type TensorData, type Value } from '../ir.ts';
 import type { ProgramOutputs } from '../program.ts';
 import { checkFeeds } from '../row-checks.ts';
 import { describeShape } from '../tensor-data.ts';
+import { attentionNames, nonFiniteOf } from './non-finite.ts';
 import { type Convert, convertPlainly, type StoredRows } from './row-storage.ts';
 import { SessionPool } from './session-pool.ts';
 import { Layout } from './training-layout.ts';
@@ -135,11 +136,20 @@ class CompiledTraining implements TrainingProgram {
         throw new ArgumentError('outputGradients is a function; compile the program with lateGradients');
       }
       if (!isLate) bindGradients(plan, outputGradients, rows);
+      let { onNonFinite } = options;
+      const names = onNonFinite && attentionNames(plan.operations);
       for (const [index, operation] of plan.operations.entries()) {
         if (index === plan.backwardStart && isLate) {
           bindGradients(plan, outputGradients(tensorsOf(plan.outputs, rows)), rows);
         }
         await this.#run(this.#step, operation, rows, options, gradients);
+        if (onNonFinite === undefined || names === undefined) continue;
+        const { halves } = this.#step;
+        const places = { rows, halves, precision: this.#precision, parameters: this.parameters, gradients };
+        const found = nonFiniteOf(operation, names, places);
+        if (found === undefined) continue;
+        onNonFinite(found);
+        onNonFinite = undefined;
       }
       return { outputs: tensorsOf(plan.outputs, rows), inputGradients: tensorsOf(plan.inputGradients, rows) };
     });

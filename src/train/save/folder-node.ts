@@ -173,7 +173,7 @@ function messageOf(error: unknown): string {
   switch (codeOf(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return 'the disk is full';
+      return 'the disk is full; make room and resume';
     case 'EFBIG':
       return 'the file is larger than the system allows';
     case 'EROFS':

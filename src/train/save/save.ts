@@ -14,6 +14,9 @@ const AVERAGE = 'average.safetensors';
 const OPTIMIZER = 'optimizer.safetensors';
 const STATE = 'state.json';
 
+const OTHER_MODEL =
+  'it is of another model. Resume it with the configuration that it was saved with, or choose another folder';
+
 /** The tensors that a save holds, live: saving reads them and resuming writes them. */
 export interface TrainingTensors {
   readonly parameters: readonly Parameter[];
@@ -56,7 +59,8 @@ export async function writeSave(
     await folder.log.sync();
     await writer.commit();
   } catch (error) {
-    await writer.abandon();
+    // What cannot be removed is hidden, and goes when the next save begins.
+    await writer.abandon().catch(() => {});
     throw error;
   }
   for (const step of (await savedSteps(folder)).slice(keep)) await folder.remove(saveName(step));
@@ -127,7 +131,8 @@ export async function restoreSave(
   const place = `${folder.name}/${name}`;
   if (state.optimizer.name !== optimizerName) {
     throw new TrainingError(
-      `${place} was saved with the optimizer ${state.optimizer.name}, and cannot be resumed with ${optimizerName}`,
+      `${place} was saved with the optimizer ${state.optimizer.name}, and cannot be resumed with ${optimizerName}: give that one, or begin in another ` +
+        'folder with its weights',
     );
   }
   const files: [string, readonly Parameter[]][] = [
@@ -154,14 +159,15 @@ async function readTensors(
     const checkpoint = await openSafetensors(source);
     const names = new Set(tensors.map(({ name }) => name));
     const extra = checkpoint.names().find((name) => !names.has(name));
-    if (extra !== undefined) throw new TrainingError(`${place} has "${extra}", which this model has not`);
+    if (extra !== undefined)
+      throw new TrainingError(`${place} has "${extra}", which this model has not: ${OTHER_MODEL}`);
     const puts: (() => void)[] = [];
     for (const { name, shape, data } of tensors) {
-      if (!checkpoint.has(name)) throw new TrainingError(`${place} has no "${name}": it is of another model`);
+      if (!checkpoint.has(name)) throw new TrainingError(`${place} has no "${name}": ${OTHER_MODEL}`);
       const saved = checkpoint.info(name).shape;
       if (saved.join() !== shape.join()) {
         throw new TrainingError(
-          `${place}: "${name}" has the shape [${saved}], and [${shape}] in this model: it is of another model`,
+          `${place}: "${name}" has the shape [${saved}], and [${shape}] in this model: ${OTHER_MODEL}`,
         );
       }
       const values = await readFloat32(checkpoint, name);

@@ -53,7 +53,8 @@ export function stateFromJson(text: string, place: string): TrainingState {
   if (format !== FORMAT) throw new TrainingError(`${place}: is no state of a training of Farfield`);
   if (version !== VERSION) {
     throw new TrainingError(
-      `${place}: was saved in version ${String(version)} of the format; this Farfield continues version ${VERSION}`,
+      `${place}: was saved in version ${String(version)} of the format; this Farfield continues version ${VERSION}. Go on with the Farfield that saved ` +
+        'it, or begin in another folder with its weights',
     );
   }
   const result = v.safeParse(schema, value, { abortEarly: true });
