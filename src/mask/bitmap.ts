@@ -36,6 +36,13 @@ export function popcount(word: number): number {
   return (((x + (x >>> 4)) & 0x0f0f0f0f) * 0x01010101) >>> 24;
 }
 
+/** Number of pairs in the bitmap whose words begin at `start`. */
+export function countBitmap(words: Uint32Array, start = 0): number {
+  let pairs = 0;
+  for (let i = start; i < start + BITMAP_WORDS; i++) pairs += popcount(words[i] ?? 0);
+  return pairs;
+}
+
 /** Bitmaps, each distinct one stored once. Growth doubles, up to `limit` bitmaps. */
 export class BitmapStore {
   #words = new Uint32Array(8 * BITMAP_WORDS);
@@ -68,6 +75,11 @@ export class BitmapStore {
     if (same === undefined) this.#byHash.set(hash, [index]);
     else same.push(index);
     return index;
+  }
+
+  /** How many distinct bitmaps there are. */
+  get count(): number {
+    return this.#count;
   }
 
   /** The distinct bitmaps, in the order of their indices. */

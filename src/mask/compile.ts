@@ -124,7 +124,7 @@ class BlockBitmaps {
   }
 
   exact(q0: number, k0: number, rows: number, columns: number): number {
-    const identity = this.#planned.identify(q0, k0);
+    const identity = this.#planned.identify(q0, k0, BLOCK_SIDE);
     if (identity === BLOCK_EMPTY) return EMPTY_BLOCK;
     if (identity === BLOCK_FULL) return this.full(rows, columns);
     const isWhole = rows === BLOCK_SIDE && columns === BLOCK_SIDE;

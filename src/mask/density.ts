@@ -1,7 +1,7 @@
 import { popcount } from './bitmap.ts';
-import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, FULL_BLOCK } from './block-mask.ts';
-import { rowsOfHead } from './read.ts';
-import { countBitmaps } from './statistics.ts';
+import { BLOCK_SIDE, type BlockMask } from './block-mask.ts';
+import { type BlockLook, FULL_LOOK, readerOfHead } from './block-reader.ts';
+import type { PatternBlocks } from './pattern-blocks.ts';
 
 /** A mask seen through a grid of cells, for drawing. */
 export interface CellGrid {
@@ -18,12 +18,12 @@ export interface CellGrid {
  * Divides the N x M pairs of one head into rows x columns cells (at most one per pair) of nearly equal size and counts the
  * allowed pairs in each. Time proportional to kept blocks plus cells.
  */
-export function cellGrid(mask: BlockMask, head: number, rows: number, columns: number): CellGrid {
+export function cellGrid(mask: BlockMask | PatternBlocks, head: number, rows: number, columns: number): CellGrid {
   return gridFromEdges(mask, head, evenEdges(mask.queries, rows), evenEdges(mask.keys, columns));
 }
 
 /** As cellGrid, with cells of `side` x `side` tokens, those at the end cut short. */
-export function squareGrid(mask: BlockMask, head: number, side: number): CellGrid {
+export function squareGrid(mask: BlockMask | PatternBlocks, head: number, side: number): CellGrid {
   return gridFromEdges(mask, head, stepEdges(mask.queries, side), stepEdges(mask.keys, side));
 }
 
@@ -36,42 +36,47 @@ function stepEdges(length: number, side: number): Float64Array {
   return Float64Array.from({ length: Math.ceil(length / side) + 1 }, (_, i) => Math.min(length, i * side));
 }
 
-function gridFromEdges(mask: BlockMask, head: number, rowEdge: Float64Array, columnEdge: Float64Array): CellGrid {
-  const { rowStart, column, bitmap } = rowsOfHead(mask, head);
+function gridFromEdges(
+  mask: BlockMask | PatternBlocks,
+  head: number,
+  rowEdge: Float64Array,
+  columnEdge: Float64Array,
+): CellGrid {
+  const reader = readerOfHead(mask, head);
   const rows = rowEdge.length - 1;
   const columns = columnEdge.length - 1;
   const density = new Float64Array(rows * columns);
-  const pairsOfBitmap = countBitmaps(mask.bitmaps);
   let top = 0;
-  for (let i = 0; i + 1 < rowStart.length; i++) {
+  for (let i = 0; i * BLOCK_SIDE < mask.queries; i++) {
     const q0 = i * BLOCK_SIDE;
     const q1 = Math.min(mask.queries, q0 + BLOCK_SIDE);
     while (at(rowEdge, top + 1) <= q0) top++;
+    const rowsIn = (take: (r: number, first: number, last: number) => void): void => {
+      for (let r = top; r < rows && at(rowEdge, r) < q1; r++)
+        take(r, Math.max(q0, at(rowEdge, r)) - q0, Math.min(q1, at(rowEdge, r + 1)) - q0);
+    };
     let left = 0;
-    for (let e = rowStart[i] ?? 0; e < (rowStart[i + 1] ?? 0); e++) {
-      const k0 = (column[e] ?? 0) * BLOCK_SIDE;
-      const k1 = Math.min(mask.keys, k0 + BLOCK_SIDE);
+    const add = (k0: number, k1: number, look: BlockLook): void => {
       left = cellOf(columnEdge, k0, left);
-      const index = bitmap[e] ?? FULL_BLOCK;
-      const isInOneCell = at(rowEdge, top + 1) >= q1 && at(columnEdge, left + 1) >= k1;
-      if (isInOneCell && index !== FULL_BLOCK) {
-        add(density, top * columns + left, pairsOfBitmap[index] ?? 0);
-        continue;
+      if (look !== FULL_LOOK && at(rowEdge, top + 1) >= q1 && at(columnEdge, left + 1) >= k1) {
+        density[top * columns + left] += look.pairs;
+        return;
       }
-      for (let r = top; r < rows && at(rowEdge, r) < q1; r++) {
-        const first = Math.max(q0, at(rowEdge, r)) - q0;
-        const last = Math.min(q1, at(rowEdge, r + 1)) - q0;
+      rowsIn((r, first, last) => {
         for (let c = left; c < columns && at(columnEdge, c) < k1; c++) {
           const low = Math.max(k0, at(columnEdge, c)) - k0;
           const high = Math.min(k1, at(columnEdge, c + 1)) - k0;
-          const pairs =
-            index === FULL_BLOCK
+          density[r * columns + c] +=
+            look === FULL_LOOK
               ? (last - first) * (high - low)
-              : countRectangle(mask.bitmaps, index * BITMAP_WORDS, first, last, low, high);
-          add(density, r * columns + c, pairs);
+              : countRectangle(look.words, look.start, first, last, low, high);
         }
-      }
-    }
+      });
+    };
+    reader.row(i, 0, Math.ceil(mask.keys / BLOCK_SIDE), (first, end, look) => {
+      if (look === FULL_LOOK) add(first * BLOCK_SIDE, end * BLOCK_SIDE, look);
+      else for (let j = first; j < end; j++) add(j * BLOCK_SIDE, Math.min(mask.keys, (j + 1) * BLOCK_SIDE), look);
+    });
   }
   for (let r = 0; r < rows; r++) {
     for (let c = 0; c < columns; c++) {
@@ -116,10 +121,6 @@ function columnMask(low: number, high: number): number {
   const first = Math.max(0, low);
   const last = Math.min(32, high);
   return first >= last ? 0 : (0xffffffff >>> (32 - last)) & (0xffffffff << first);
-}
-
-function add(sums: Float64Array, index: number, value: number): void {
-  sums[index] = (sums[index] ?? 0) + value;
 }
 
 function at(edge: Float64Array, index: number): number {

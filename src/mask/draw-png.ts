@@ -1,6 +1,8 @@
 import { ArgumentError } from '../errors.ts';
 import type { BlockMask } from './block-mask.ts';
+import { isCompiledMask } from './block-reader.ts';
 import { cellGrid } from './density.ts';
+import type { PatternBlocks } from './pattern-blocks.ts';
 import { encodePng } from './png.ts';
 import { maskOfBatchEntry } from './read.ts';
 
@@ -27,11 +29,11 @@ const RAMP = [
  * entry. Throws ArgumentError for a bad size, an empty mask, or a head or entry that is not there.
  */
 export function drawPng(
-  subject: BlockMask,
+  subject: BlockMask | PatternBlocks,
   options: { head?: number; size?: number; entry?: number } = {},
 ): Uint8Array {
   const { head = 0, size = 512, entry } = options;
-  const mask = maskOfBatchEntry(subject, entry);
+  const mask = isCompiledMask(subject) ? maskOfBatchEntry(subject, entry) : subject;
   const { queries, keys } = mask;
   if (!Number.isInteger(size) || size < 1 || size > MAX_SIZE) {
     throw new ArgumentError(`drawPng: size is ${String(size)}; it must be an integer from 1 to ${MAX_SIZE}`);

@@ -1,8 +1,10 @@
 import { ArgumentError } from '../errors.ts';
 import { formatPattern } from '../pattern/format.ts';
-import { BLOCK_SIDE, type BlockMask, FULL_BLOCK } from './block-mask.ts';
+import { BLOCK_SIDE, type BlockMask } from './block-mask.ts';
+import { FULL_LOOK, isCompiledMask, readerOfHead } from './block-reader.ts';
 import { type CellGrid, squareGrid } from './density.ts';
-import { maskOfBatchEntry, rowsOfHead } from './read.ts';
+import type { PatternBlocks } from './pattern-blocks.ts';
+import { maskOfBatchEntry } from './read.ts';
 
 /** Most cells along a side; a cell then covers several pairs, or several blocks. */
 const MAX_CELLS = 200;
@@ -28,10 +30,10 @@ const MARGIN = { left: 58, right: 14, top: 62, bottom: 36 };
  * size, head or entry, or an empty mask.
  */
 export function drawSvg(
-  subject: BlockMask,
+  subject: BlockMask | PatternBlocks,
   options: { head?: number; size?: number; title?: string; entry?: number } = {},
 ): string {
-  const mask = maskOfBatchEntry(subject, options.entry);
+  const mask = isCompiledMask(subject) ? maskOfBatchEntry(subject, options.entry) : subject;
   const { head = 0, size = 480, title = formatPattern(mask.pattern) } = options;
   const { queries, keys, queryOffset } = mask;
   if (!Number.isFinite(size) || size < 40) {
@@ -77,7 +79,13 @@ function cellSide(length: number): number {
 }
 
 /** One path for each tone: cells in a row that look alike are one rectangle, and so are equal rectangles below each other. */
-function drawCells(mask: BlockMask, head: number, grid: CellGrid, xScale: number, yScale: number): string[] {
+function drawCells(
+  mask: BlockMask | PatternBlocks,
+  head: number,
+  grid: CellGrid,
+  xScale: number,
+  yScale: number,
+): string[] {
   const { rows, columns, rowEdge, columnEdge } = grid;
   const tones = cellTones(mask, head, grid);
   const paths = new Map<number, string>();
@@ -113,23 +121,24 @@ function drawCells(mask: BlockMask, head: number, grid: CellGrid, xScale: number
 }
 
 /** 0 for an empty cell, 1 to 4 for one in partial blocks, 5 to 8 for one with more full blocks than partial ones, by density. */
-function cellTones(mask: BlockMask, head: number, grid: CellGrid): Uint8Array {
+function cellTones(mask: BlockMask | PatternBlocks, head: number, grid: CellGrid): Uint8Array {
   const { rows, columns, density, rowEdge, columnEdge } = grid;
-  const kept = rowsOfHead(mask, head);
+  const reader = readerOfHead(mask, head);
   const fullShare = new Int32Array(rows * columns);
   for (let r = 0; r < rows; r++) {
     const firstBlock = Math.floor((rowEdge[r] ?? 0) / BLOCK_SIDE);
     const endBlock = Math.ceil((rowEdge[r + 1] ?? 0) / BLOCK_SIDE);
     for (let i = firstBlock; i < endBlock; i++) {
       let c = 0;
-      for (let e = kept.rowStart[i] ?? 0; e < (kept.rowStart[i + 1] ?? 0); e++) {
-        const k0 = (kept.column[e] ?? 0) * BLOCK_SIDE;
-        const vote = kept.bitmap[e] === FULL_BLOCK ? 1 : -1;
+      reader.row(i, 0, Math.ceil(mask.keys / BLOCK_SIDE), (first, end, look) => {
+        const [k0, k1] = [first * BLOCK_SIDE, end * BLOCK_SIDE];
         while ((columnEdge[c + 1] ?? Infinity) <= k0) c++;
-        for (let cell = c; cell < columns && (columnEdge[cell] ?? 0) < k0 + BLOCK_SIDE; cell++) {
-          fullShare[r * columns + cell] = (fullShare[r * columns + cell] ?? 0) + vote;
+        for (let cell = c; cell < columns && (columnEdge[cell] ?? 0) < k1; cell++) {
+          const low = Math.floor(Math.max(k0, columnEdge[cell] ?? 0) / BLOCK_SIDE);
+          const high = Math.ceil(Math.min(k1, columnEdge[cell + 1] ?? 0) / BLOCK_SIDE);
+          fullShare[r * columns + cell] += (high - low) * (look === FULL_LOOK ? 1 : -1);
         }
-      }
+      });
     }
   }
   return Uint8Array.from(density, (share, cell) => {
@@ -139,7 +148,7 @@ function cellTones(mask: BlockMask, head: number, grid: CellGrid): Uint8Array {
   });
 }
 
-function drawBlockLines(mask: BlockMask, width: number, height: number): string[] {
+function drawBlockLines(mask: BlockMask | PatternBlocks, width: number, height: number): string[] {
   const { queries, keys } = mask;
   if (Math.max(queries, keys) > MAX_GRID_BLOCKS * BLOCK_SIDE) return [];
   let path = '';

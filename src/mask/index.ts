@@ -2,6 +2,14 @@ export * from './analysis/index.ts';
 export { arrangeMask } from './arrange/arrange.ts';
 export type { OrderedRows, Pass } from './arrange/passes.ts';
 export { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } from './block-mask.ts';
+export {
+  type BlockLook,
+  type BlockReader,
+  FULL_LOOK,
+  isCompiledMask,
+  readerOfHead,
+  type TakeBlocks,
+} from './block-reader.ts';
 export { type CompileOptions, compileMask } from './compile.ts';
 export { type CellGrid, cellGrid, squareGrid } from './density.ts';
 export { drawPng } from './draw-png.ts';
@@ -20,6 +28,7 @@ export {
   toCoo,
   toCsr,
 } from './explicit.ts';
+export { type BlockCounts, blocksOfHead, HeadBlocks, type PatternBlocks, patternBlocks } from './pattern-blocks.ts';
 export { compilePredicate, type PairPredicate } from './predicate.ts';
 export { findBlock, isAllowed, MAX_DENSE_PAIRS, maskOfBatchEntry, rowsOfHead, toDense } from './read.ts';
 export { type Refinement, refineMask } from './refine.ts';

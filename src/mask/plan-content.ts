@@ -1,6 +1,6 @@
 import { BitmapStore, EMPTY_BLOCK } from './bitmap.ts';
-import { BITMAP_WORDS, FULL_BLOCK } from './block-mask.ts';
-import { BLOCK_EMPTY, BLOCK_FULL, type PlanContext } from './planned.ts';
+import { BITMAP_WORDS, BLOCK_SIDE, FULL_BLOCK } from './block-mask.ts';
+import { BLOCK_EMPTY, BLOCK_FULL, type PlanContext, UNDECIDED } from './planned.ts';
 
 /** Most distinct bitmaps that one part remembers (512 bytes each). */
 const MAX_BITMAPS = 2 ** 22;
@@ -31,10 +31,11 @@ export class ContentIdentities {
 export function identifyByContent(
   paint: (q0: number, k0: number, out: Uint32Array) => void,
   context: PlanContext,
-): (q0: number, k0: number) => number {
+): (q0: number, k0: number, side: number) => number {
   const identities = new ContentIdentities(context);
   const scratch = new Uint32Array(BITMAP_WORDS);
-  return (q0, k0) => {
+  return (q0, k0, side) => {
+    if (side > BLOCK_SIDE) return UNDECIDED;
     paint(q0, k0, scratch);
     return identities.of(scratch);
   };

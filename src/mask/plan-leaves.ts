@@ -28,10 +28,11 @@ export function planCausal(context: PlanContext): PlannedPattern {
       out.length = 0;
       pushInterval(out, from, to, 0, last, 0, first, context.keys);
     },
-    identify(q0, k0) {
+    identify(q0, k0, side) {
       const delta = q0 - k0;
-      if (delta < -LAST) return BLOCK_EMPTY;
-      return delta >= LAST ? BLOCK_FULL : intern(ids, delta, context);
+      const last = side - 1;
+      if (delta < -last) return BLOCK_EMPTY;
+      return delta >= last ? BLOCK_FULL : intern(ids, delta, context);
     },
     paint(q0, k0, out) {
       for (let row = 0; row < BLOCK_SIDE; row++) setRow(out, row, 0, q0 + row - k0);
@@ -49,10 +50,11 @@ export function planWindow({ left, right }: Window, context: PlanContext): Plann
       out.length = 0;
       pushInterval(out, from, to, first - left, last + right, last - left, first + right, context.keys);
     },
-    identify(q0, k0) {
+    identify(q0, k0, side) {
       const delta = q0 - k0;
-      if (delta - LAST > left || delta + LAST < -right) return BLOCK_EMPTY;
-      if (delta + LAST <= left && delta - LAST >= -right) return BLOCK_FULL;
+      const last = side - 1;
+      if (delta - last > left || delta + last < -right) return BLOCK_EMPTY;
+      if (delta + last <= left && delta - last >= -right) return BLOCK_FULL;
       return intern(ids, delta, context);
     },
     paint(q0, k0, out) {
@@ -90,10 +92,13 @@ export function planDilated({ left, right, dilation = 1 }: Window, context: Plan
         next = Math.max(next, end);
       }
     },
-    identify(q0, k0) {
+    identify(q0, k0, side) {
       const delta = q0 - k0;
-      if (delta - LAST > back || delta + LAST < -ahead) return BLOCK_EMPTY;
-      const isInside = delta + LAST <= back && delta - LAST >= -ahead;
+      const last = side - 1;
+      if (delta - last > back || delta + last < -ahead) return BLOCK_EMPTY;
+      // No step leads into the square.
+      if (Math.ceil((delta - last) / dilation) * dilation > delta + last) return BLOCK_EMPTY;
+      const isInside = delta + last <= back && delta - last >= -ahead;
       return isInside ? intern(inside, modulo(delta, dilation), context) : intern(atEdge, delta, context);
     },
     paint(q0, k0, out) {
@@ -121,9 +126,9 @@ export function planSinks({ count }: Sinks, context: PlanContext): PlannedPatter
       out.length = 0;
       pushInterval(out, from, to, 0, count - 1, 0, count - 1, context.keys);
     },
-    identify(_q0, k0) {
+    identify(_q0, k0, side) {
       if (count <= k0) return BLOCK_EMPTY;
-      return count - k0 >= BLOCK_SIDE ? BLOCK_FULL : intern(ids, count - k0, context);
+      return count - k0 >= side ? BLOCK_FULL : intern(ids, count - k0, context);
     },
     paint(_q0, k0, out) {
       for (let row = 0; row < BLOCK_SIDE; row++) setRow(out, row, 0, count - 1 - k0);
@@ -171,12 +176,12 @@ export function planGlobal({ positions, direction = 'both' }: Global, context: P
       if (globalRows > 0) pushSpan(rows, from, to, globalRows === last - first + 1 ? FULL : MAYBE);
       unionSpans(columns, rows, out);
     },
-    identify(q0, k0) {
+    identify(q0, k0, side) {
       const rowStart = firstFrom(q0);
       const columnStart = firstFrom(k0);
-      const rowCount = asQueries ? firstFrom(q0 + BLOCK_SIDE) - rowStart : 0;
-      const columnCount = asKeys ? firstFrom(k0 + BLOCK_SIDE) - columnStart : 0;
-      if (rowCount === BLOCK_SIDE || columnCount === BLOCK_SIDE) return BLOCK_FULL;
+      const rowCount = asQueries ? firstFrom(q0 + side) - rowStart : 0;
+      const columnCount = asKeys ? firstFrom(k0 + side) - columnStart : 0;
+      if (rowCount === side || columnCount === side) return BLOCK_FULL;
       const row = rowCount > 0 ? rowStart + 1 : 0;
       const column = columnCount > 0 ? columnStart + 1 : 0;
       if (row === 0 && column === 0) return BLOCK_EMPTY;

@@ -3,8 +3,11 @@ import type { Ordered, Shift } from '../pattern/kinds/sequence.ts';
 import { clip } from './bitmap.ts';
 import { BITMAP_WORDS, BLOCK_SIDE } from './block-mask.ts';
 import { identifyByContent } from './plan-content.ts';
-import { BLOCK_EMPTY, intern, type PlanContext, type PlannedPattern } from './planned.ts';
+import { BLOCK_EMPTY, intern, type PlanContext, type PlannedPattern, UNDECIDED } from './planned.ts';
 import { emptySpans, FULL, MAYBE, pushSpan } from './spans.ts';
+
+/** Largest square of which a part may be cut off by name: with an identity it fits a safe integer. */
+const MOST_CUT_SIDE = 2 ** 26;
 
 /** The context that the part inside a shift is planned in. */
 export function shiftedContext({ keys }: Shift, context: PlanContext): PlanContext {
@@ -18,9 +21,10 @@ export function shiftedContext({ keys }: Shift, context: PlanContext): PlanConte
 export function planShift({ queries, keys }: Shift, part: PlannedPattern, context: PlanContext): PlannedPattern {
   const ids = new Map<number, number>();
   const own = emptySpans();
-  /** Columns of the block at k0 that stand before the part's first key. */
-  const missing = (k0: number): number => Math.min(BLOCK_SIDE, Math.max(0, keys - k0));
+  /** Columns of the square at k0 that stand before the part's first key. */
+  const missing = (k0: number, side: number): number => Math.min(side, Math.max(0, keys - k0));
   return {
+    isScattered: part.isScattered,
     low: (first) => Math.max(0, part.low(first - queries)) + keys,
     high: (last) => part.high(last - queries) + keys,
     spans(first, last, from, to, out) {
@@ -48,16 +52,17 @@ export function planShift({ queries, keys }: Shift, part: PlannedPattern, contex
         next = Math.max(next, runEnd);
       }
     },
-    identify(q0, k0) {
-      const hidden = missing(k0);
-      if (hidden === BLOCK_SIDE) return BLOCK_EMPTY;
-      const identity = part.identify(q0 - queries, k0 - keys);
-      if (hidden === 0 || identity === BLOCK_EMPTY) return identity;
-      return intern(ids, identity * BLOCK_SIDE + hidden, context);
+    identify(q0, k0, side) {
+      const hidden = missing(k0, side);
+      if (hidden === side) return BLOCK_EMPTY;
+      const identity = part.identify(q0 - queries, k0 - keys, side);
+      if (hidden === 0 || identity === BLOCK_EMPTY || identity === UNDECIDED) return identity;
+      // A number for each part's look and each column at which it begins; columns of squares too large for that are few.
+      return side > MOST_CUT_SIDE ? UNDECIDED : intern(ids, identity * MOST_CUT_SIDE + hidden, context);
     },
     paint(q0, k0, out) {
       part.paint(q0 - queries, k0 - keys, out);
-      clearColumns(out, missing(k0));
+      clearColumns(out, missing(k0, BLOCK_SIDE));
     },
   };
 }

@@ -55,13 +55,14 @@ export function planColumns({ start, count, period = NEVER }: Columns, context: 
       else if (period <= BLOCK_SIDE) pushSpan(out, from, to, MAYBE);
       else pushRepeated(out, from, to, start, end - 1, period, true);
     },
-    identify(_q0, k0) {
+    identify(_q0, k0, side) {
       if (isAll) return BLOCK_FULL;
       const place = modulo(k0, period);
-      // The whole block lies in one interval, or between two.
-      if (place >= start && place + LAST < end) return BLOCK_FULL;
-      if (place >= end && place + LAST < period + start) return BLOCK_EMPTY;
-      if (place + LAST < start) return BLOCK_EMPTY;
+      const last = place + side - 1;
+      // The whole square lies in one interval, or between two.
+      if (place >= start && last < end) return BLOCK_FULL;
+      if (place >= end && last < period + start) return BLOCK_EMPTY;
+      if (last < start) return BLOCK_EMPTY;
       return intern(ids, place, context);
     },
     paint(_q0, k0, out) {
@@ -87,16 +88,10 @@ export function planRows({ start, count, period = NEVER }: Rows, context: PlanCo
     const place = modulo(q, period);
     return q >= 0 && start <= place && place < start + count;
   };
-  /** The rows counted last, as all blocks of a query block ask for the same. */
-  let counted = { first: 0, last: -1, seen: 0 };
-  /** How many of the rows first..last are among them. */
-  const seenRows = (first: number, last: number): number => {
-    if (counted.first === first && counted.last === last) return counted.seen;
-    let seen = 0;
-    for (let q = first; q <= last; q++) if (isSeen(q)) seen++;
-    counted = { first, last, seen };
-    return seen;
-  };
+  /** How many of the rows 0 .. end - 1 are among them. */
+  const seenBefore = (end: number): number =>
+    end <= 0 ? 0 : Math.floor(end / period) * count + Math.min(count, Math.max(0, (end % period) - start));
+  const seenRows = (first: number, last: number): number => seenBefore(last + 1) - seenBefore(first);
   return {
     low: () => 0,
     high: () => context.keys - 1,
@@ -105,10 +100,10 @@ export function planRows({ start, count, period = NEVER }: Rows, context: PlanCo
       const seen = seenRows(first, last);
       if (seen > 0) pushSpan(out, from, to, seen === last - first + 1 ? FULL : MAYBE);
     },
-    identify(q0) {
-      const seen = seenRows(q0, q0 + LAST);
+    identify(q0, _k0, side) {
+      const seen = seenRows(q0, q0 + side - 1);
       if (seen === 0) return BLOCK_EMPTY;
-      if (seen === BLOCK_SIDE) return BLOCK_FULL;
+      if (seen === side) return BLOCK_FULL;
       return intern(ids, q0 < 0 ? q0 : modulo(q0, period), context);
     },
     paint(q0, _k0, out) {
@@ -149,10 +144,10 @@ export function planDiagonals({ offsets }: Diagonals, context: PlanContext): Pla
         next = Math.max(next, end);
       }
     },
-    identify(q0, k0) {
+    identify(q0, k0, side) {
       const delta = q0 - k0;
-      const first = firstFrom(delta + LAST);
-      return first < sorted.length && (sorted[first] ?? 0) >= delta - LAST ? intern(ids, delta, context) : BLOCK_EMPTY;
+      const first = firstFrom(delta + side - 1);
+      return first < sorted.length && (sorted[first] ?? 0) > delta - side ? intern(ids, delta, context) : BLOCK_EMPTY;
     },
     paint(q0, k0, out) {
       out.fill(0);
@@ -171,6 +166,7 @@ export function planDiagonals({ offsets }: Diagonals, context: PlanContext): Pla
 
 export function planSameCoordinate({ period, width }: SameCoordinate, context: PlanContext): PlannedPattern {
   const ids = new Map<number, number>();
+  const digits = period / width;
   const digit = (position: number): number => Math.floor(modulo(position, period) / width);
   return {
     low: () => 0,
@@ -188,13 +184,15 @@ export function planSameCoordinate({ period, width }: SameCoordinate, context: P
         pushRepeated(out, from, to, start * width - period, end * width + width - 1, period, false);
       }
     },
-    identify(q0, k0) {
+    identify(q0, k0, side) {
       if (period === width) return BLOCK_FULL;
+      // Digits that the rows and the columns run through, from the first on, one after the other.
+      const rowDigits = Math.floor((q0 + side - 1) / width) - Math.floor(q0 / width) + 1;
+      const columnDigits = Math.floor((k0 + side - 1) / width) - Math.floor(k0 / width) + 1;
+      const ahead = modulo(digit(k0) - digit(q0), digits);
+      if (ahead >= rowDigits && digits - ahead >= columnDigits) return BLOCK_EMPTY;
       if (width === 1) return intern(ids, modulo(q0 - k0, period), context);
-      const isOne = Math.floor(k0 / width) === Math.floor((k0 + LAST) / width);
-      if (isOne && Math.floor(q0 / width) === Math.floor((q0 + LAST) / width)) {
-        return digit(q0) === digit(k0) ? BLOCK_FULL : BLOCK_EMPTY;
-      }
+      if (rowDigits === 1 && columnDigits === 1) return BLOCK_FULL;
       const [row, column] = [modulo(q0, period), modulo(k0, period)];
       // Numbers of pairs of places, while they fit a safe integer; else each block is painted.
       return period < 2 ** 26 ? intern(ids, row * period + column, context) : context.newIdentity();

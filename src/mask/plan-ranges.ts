@@ -7,8 +7,6 @@ import { identifyByContent } from './plan-content.ts';
 import { BLOCK_EMPTY, BLOCK_FULL, type PlanContext, type PlannedPattern } from './planned.ts';
 import { pushInterval } from './spans.ts';
 
-const LAST = BLOCK_SIDE - 1;
-
 /** Query q sees the keys low(q)..high(q); both never fall as q grows. */
 function planRanges(low: (q: number) => number, high: (q: number) => number, context: PlanContext): PlannedPattern {
   const paint = (q0: number, k0: number, out: Uint32Array): void => {
@@ -22,10 +20,11 @@ function planRanges(low: (q: number) => number, high: (q: number) => number, con
       out.length = 0;
       pushInterval(out, from, to, low(first), high(last), low(last), high(first), context.keys);
     },
-    identify(q0, k0) {
-      if (k0 + LAST < low(q0) || k0 > high(q0 + LAST)) return BLOCK_EMPTY;
-      if (k0 >= low(q0 + LAST) && k0 + LAST <= high(q0)) return BLOCK_FULL;
-      return byContent(q0, k0);
+    identify(q0, k0, side) {
+      const last = side - 1;
+      if (k0 + last < low(q0) || k0 > high(q0 + last)) return BLOCK_EMPTY;
+      if (k0 >= low(q0 + last) && k0 + last <= high(q0)) return BLOCK_FULL;
+      return byContent(q0, k0, side);
     },
     paint,
   };

@@ -2,7 +2,7 @@ import { modulo } from '../pattern/kinds/definition.ts';
 import { bits } from './bitmap.ts';
 import { BITMAP_WORDS, BLOCK_SIDE } from './block-mask.ts';
 import { ContentIdentities } from './plan-content.ts';
-import { BLOCK_EMPTY, BLOCK_FULL, type PlanContext, type PlannedPattern } from './planned.ts';
+import { BLOCK_EMPTY, BLOCK_FULL, type PlanContext, type PlannedPattern, UNDECIDED } from './planned.ts';
 import { FULL, MAYBE, pushSpan } from './spans.ts';
 
 const LAST = BLOCK_SIDE - 1;
@@ -20,6 +20,7 @@ export type Rectangles = (first: number, last: number, emit: EmitRectangle) => v
 export function planScatter(rectangles: Rectangles, context: PlanContext): PlannedPattern {
   const row = new PaintedRow(rectangles, context);
   return {
+    isScattered: true,
     low: () => 0,
     high: () => context.keys - 1,
     spans(first, _last, from, to, out) {
@@ -29,7 +30,8 @@ export function planScatter(rectangles: Rectangles, context: PlanContext): Plann
         if (j >= from && j < to) pushSpan(out, j, j + 1, row.isFull(j) ? FULL : MAYBE);
       }
     },
-    identify(q0, k0) {
+    identify(q0, k0, side) {
+      if (side > BLOCK_SIDE) return UNDECIDED;
       row.prepare(q0, modulo(k0, BLOCK_SIDE));
       return row.identify(Math.floor(k0 / BLOCK_SIDE));
     },

@@ -8,7 +8,15 @@ import { planColumns, planDiagonals, planRows, planSameCoordinate } from './plan
 import { planBlockLocal, planDocuments } from './plan-ranges.ts';
 import { planScatter } from './plan-scatter.ts';
 import { blocksRectangles, groupsRectangles, randomBlocksRectangles, randomTokensRectangles } from './plan-tables.ts';
-import { BLOCK_EMPTY, BLOCK_FULL, intern, MAX_IDENTITIES, type PlanContext, type PlannedPattern } from './planned.ts';
+import {
+  BLOCK_EMPTY,
+  BLOCK_FULL,
+  intern,
+  MAX_IDENTITIES,
+  type PlanContext,
+  type PlannedPattern,
+  UNDECIDED,
+} from './planned.ts';
 import { complementSpans, emptySpans, intersectSpans, type Spans, unionSpans } from './spans.ts';
 
 /** Plans a pattern without perHead (see headPattern). Time proportional to its size. */
@@ -86,6 +94,7 @@ function planUnion(parts: PlannedPattern[], context: PlanContext): PlannedPatter
   const sum = emptySpans();
   const scratch = new Uint32Array(BITMAP_WORDS);
   return {
+    isScattered: parts.some((p) => p.isScattered),
     low: (first) => parts.reduce((low, p) => Math.min(low, p.low(first)), Infinity),
     high: (last) => parts.reduce((high, p) => Math.max(high, p.high(last)), -Infinity),
     spans(first, last, from, to, out) {
@@ -115,6 +124,7 @@ function planIntersect(parts: PlannedPattern[], context: PlanContext): PlannedPa
   const low = (first: number): number => parts.reduce((most, p) => Math.max(most, p.low(first)), -Infinity);
   const high = (last: number): number => parts.reduce((least, p) => Math.min(least, p.high(last)), Infinity);
   return {
+    isScattered: parts.some((p) => p.isScattered),
     low,
     high,
     spans(first, last, from, to, out) {
@@ -150,14 +160,16 @@ function planComplement(part: PlannedPattern, context: PlanContext): PlannedPatt
   const own = emptySpans();
   const ids = new Map<number, number>();
   return {
+    isScattered: part.isScattered,
     low: () => 0,
     high: () => context.keys - 1,
     spans(first, last, from, to, out) {
       part.spans(first, last, from, to, own);
       complementSpans(own, from, to, out);
     },
-    identify(q0, k0) {
-      const identity = part.identify(q0, k0);
+    identify(q0, k0, side) {
+      const identity = part.identify(q0, k0, side);
+      if (identity === UNDECIDED) return UNDECIDED;
       if (identity === BLOCK_EMPTY) return BLOCK_FULL;
       return identity === BLOCK_FULL ? BLOCK_EMPTY : intern(ids, identity, context);
     },
@@ -174,17 +186,19 @@ function identifyCombined(
   neutral: number,
   absorbing: number,
   context: PlanContext,
-): (q0: number, k0: number) => number {
+): (q0: number, k0: number, side: number) => number {
   const pairs = new Map<number, number>();
-  return (q0, k0) => {
+  return (q0, k0, side) => {
     let identity = neutral;
+    let isDecided = true;
     for (const p of parts) {
-      const own = p.identify(q0, k0);
+      const own = p.identify(q0, k0, side);
       if (own === absorbing) return absorbing;
-      if (own === neutral || own === identity) continue;
+      if (own === UNDECIDED) isDecided = false;
+      if (!isDecided || own === neutral || own === identity) continue;
       identity = identity === neutral ? own : intern(pairs, identity * MAX_IDENTITIES + own, context);
     }
-    return identity;
+    return isDecided ? identity : UNDECIDED;
   };
 }
 

@@ -98,7 +98,7 @@ export class RowRefiner {
 
 function identify(part: PlannedPattern | undefined, state: number, q0: number, k0: number): number {
   if (part === undefined || state === 0 || state === FULL) return state === 0 ? BLOCK_EMPTY : BLOCK_FULL;
-  return part.identify(q0, k0);
+  return part.identify(q0, k0, BLOCK_SIDE);
 }
 
 /** Reads spans from left to right. */

@@ -1,5 +1,7 @@
-import { popcount } from './bitmap.ts';
+import { countBitmap } from './bitmap.ts';
 import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } from './block-mask.ts';
+import { isCompiledMask } from './block-reader.ts';
+import type { BlockCounts, PatternBlocks } from './pattern-blocks.ts';
 
 /** What a mask keeps and costs. Counts are exact up to 2^53. */
 export interface MaskStatistics {
@@ -19,15 +21,46 @@ export interface MaskStatistics {
   readonly entries?: readonly MaskStatistics[];
 }
 
-/** Counts pairs and blocks, in time proportional to the kept blocks. */
-export function statistics(mask: BlockMask): MaskStatistics {
+/**
+ * Counts pairs and blocks, in time proportional to the kept blocks. Of patternBlocks() in time proportional to the squares of it that
+ * look different, and `bytes` is then what the compiled mask would take (of a scattered pattern: the most that it would take).
+ */
+export function statistics(mask: BlockMask | PatternBlocks): MaskStatistics {
+  if (!isCompiledMask(mask)) return countedStatistics(mask);
   if (mask.batch !== undefined) return refinedStatistics(mask, mask.batch);
-  const { queries, keys, heads, queryOffset, headRows, rows, bitmaps } = mask;
+  const { rows, bitmaps } = mask;
   const pairsOfBitmap = countBitmaps(bitmaps);
   const counts = rows.map((own) => countRows(mask, own, pairsOfBitmap));
-  const perHead = Array.from(headRows, (index) => counts[index] ?? { pairs: 0, full: 0, kept: 0, computed: 0 });
-  const sum = (field: 'pairs' | 'full' | 'kept' | 'computed'): number =>
-    perHead.reduce((total, count) => total + count[field], 0);
+  return summed(mask, counts, bytesOf([mask]));
+}
+
+function countedStatistics(blocks: PatternBlocks): MaskStatistics {
+  const counts = blocks.rows.map((rows) => rows.total());
+  const rowBytes = 4 * (Math.ceil(blocks.queries / BLOCK_SIDE) + 1);
+  const bytes = counts.map(({ kept, full }, i) => {
+    const own = blocks.rows[i]?.countsSquares ? 0 : kept - full;
+    return rowBytes + 8 * kept + 4 * BITMAP_WORDS * own;
+  });
+  const shared = blocks.headRows.byteLength + 4 * BITMAP_WORDS * blocks.store.count;
+  return summed(blocks, counts, shared + bytes.reduce((sum, own) => sum + own, 0));
+}
+
+/** What statistics() needs to know of a head. */
+type HeadCounts = Pick<BlockCounts, 'pairs' | 'full' | 'kept' | 'computedPairs'>;
+
+function summed(
+  {
+    queries,
+    keys,
+    heads,
+    queryOffset,
+    headRows,
+  }: Pick<BlockMask, 'queries' | 'keys' | 'heads' | 'queryOffset' | 'headRows'>,
+  counts: readonly HeadCounts[],
+  bytes: number,
+): MaskStatistics {
+  const perHead = Array.from(headRows, (index) => counts[index] ?? { pairs: 0, full: 0, kept: 0, computedPairs: 0 });
+  const sum = (field: keyof HeadCounts): number => perHead.reduce((total, count) => total + count[field], 0);
   const total = Math.ceil(queries / BLOCK_SIDE) * Math.ceil(keys / BLOCK_SIDE) * heads;
   const pairs = sum('pairs');
   const kept = sum('kept');
@@ -36,10 +69,10 @@ export function statistics(mask: BlockMask): MaskStatistics {
     pairsPerHead: perHead.map((count) => count.pairs),
     pairs,
     blocks: { full, partial: kept - full, empty: total - kept, total },
-    computedPairs: sum('computed'),
+    computedPairs: sum('computedPairs'),
     density: ratio(pairs, queries * keys * heads),
     densityOfCausal: ratio(pairs, causalPairs(queries, keys, queryOffset) * heads),
-    bytes: bytesOf([mask]),
+    bytes,
   };
 }
 
@@ -79,19 +112,10 @@ function bytesOf(masks: readonly BlockMask[]): number {
 
 /** Number of pairs of each distinct bitmap. */
 export function countBitmaps(bitmaps: Uint32Array): Uint16Array {
-  const counts = new Uint16Array(bitmaps.length / BITMAP_WORDS);
-  for (const [i, word] of bitmaps.entries()) {
-    const b = Math.floor(i / BITMAP_WORDS);
-    counts[b] = (counts[b] ?? 0) + popcount(word);
-  }
-  return counts;
+  return Uint16Array.from({ length: bitmaps.length / BITMAP_WORDS }, (_, b) => countBitmap(bitmaps, b * BITMAP_WORDS));
 }
 
-function countRows(
-  mask: BlockMask,
-  rows: BlockRows,
-  pairsOfBitmap: Uint16Array,
-): { pairs: number; full: number; kept: number; computed: number } {
+function countRows(mask: BlockMask, rows: BlockRows, pairsOfBitmap: Uint16Array): HeadCounts {
   const { rowStart, column, bitmap } = rows;
   let pairs = 0;
   let full = 0;
@@ -105,7 +129,7 @@ function countRows(
       computed += height * Math.min(BLOCK_SIDE, mask.keys - (column[e] ?? 0) * BLOCK_SIDE);
     }
   }
-  return { pairs, full, kept: column.length, computed };
+  return { pairs, full, kept: column.length, computedPairs: computed };
 }
 
 /** Pairs with k <= q: the sum over rows r of r + offset + 1, held between 0 and the number of keys. */

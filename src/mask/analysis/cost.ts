@@ -3,7 +3,9 @@ import { headPattern } from '../../pattern/heads.ts';
 import type { Pattern } from '../../pattern/pattern.ts';
 import { keysVisibleLater } from '../../pattern/visibility.ts';
 import { BLOCK_SIDE, type BlockMask } from '../block-mask.ts';
+import { isCompiledMask } from '../block-reader.ts';
 import { compileMask } from '../compile.ts';
+import { type PatternBlocks, patternBlocks } from '../pattern-blocks.ts';
 import { maskOfBatchEntry } from '../read.ts';
 import { statistics } from '../statistics.ts';
 import { checkCount } from './check.ts';
@@ -69,7 +71,7 @@ interface Counts {
 }
 
 /**
- * What attention over a mask, or a pattern for a shape, costs, beside dense and causal dense attention of the same shape.
+ * What attention over a mask, or a pattern for a shape (counted, not compiled), costs, beside dense and causal dense attention of the same shape.
  * With P pairs, N queries, M keys, H heads, widths D and E, b bytes for a number, and over the kept blocks R_k key rows and
  * R_q query rows (each block counts its own; dense has R_k = ceil(N / T) M H):
  *
@@ -90,7 +92,7 @@ interface Counts {
  * Throws ArgumentError where a shape is missing, twice there, or not positive, or a mask is refined (give one of its entries), and
  * what compileMask throws.
  */
-export function attentionCost(subject: BlockMask | Pattern, options: CostOptions = {}): CostComparison {
+export function attentionCost(subject: BlockMask | PatternBlocks | Pattern, options: CostOptions = {}): CostComparison {
   const { queryWidth: d = 64, bytesPerNumber: b = 4 } = options;
   const { valueWidth: e = d } = options;
   checkCount('attentionCost queryWidth', d, 1);
@@ -126,28 +128,21 @@ export function attentionCost(subject: BlockMask | Pattern, options: CostOptions
   };
 }
 
-function maskOf(subject: BlockMask | Pattern, options: CostOptions): BlockMask {
+function maskOf(subject: BlockMask | PatternBlocks | Pattern, options: CostOptions): BlockMask | PatternBlocks {
   const { heads, queries, keys } = options;
   if (!('kind' in subject)) {
-    if (heads === undefined && queries === undefined && keys === undefined) return maskOfBatchEntry(subject);
+    if (heads === undefined && queries === undefined && keys === undefined)
+      return isCompiledMask(subject) ? maskOfBatchEntry(subject) : subject;
     throw new ArgumentError('attentionCost: a compiled mask has its own queries, keys and heads; leave them out');
   }
   if (queries === undefined) throw new ArgumentError('attentionCost: a pattern needs `queries`, the number of tokens');
-  return compileMask(subject, { queries, keys: keys ?? queries, heads: heads ?? 1, length: Infinity });
+  return patternBlocks(subject, { queries, keys: keys ?? queries, heads: heads ?? 1 });
 }
 
-function countMask(mask: BlockMask): Counts {
+function countMask(mask: BlockMask | PatternBlocks): Counts {
   const { queries, keys, heads, queryOffset, pattern } = mask;
   const { pairs, computedPairs, blocks } = statistics(mask);
-  const rowCounts = mask.rows.map(({ rowStart, column }) => {
-    const keyRows = column.reduce((rows, j) => rows + Math.min(BLOCK_SIDE, keys - j * BLOCK_SIDE), 0);
-    let queryRows = 0;
-    for (let i = 0; i + 1 < rowStart.length; i++) {
-      const kept = (rowStart[i + 1] ?? 0) - (rowStart[i] ?? 0);
-      queryRows += kept * Math.min(BLOCK_SIDE, queries - i * BLOCK_SIDE);
-    }
-    return { keyRows, queryRows };
-  });
+  const rowCounts = isCompiledMask(mask) ? countRows(mask) : mask.rows.map((rows) => rows.total());
   const sum = (field: 'keyRows' | 'queryRows'): number =>
     mask.headRows.reduce((total, row) => total + (rowCounts[row]?.[field] ?? 0), 0);
   const last = compileMask(pattern, {
@@ -174,8 +169,23 @@ function countMask(mask: BlockMask): Counts {
   };
 }
 
+function countRows({ rows, queries, keys }: BlockMask): { keyRows: number; queryRows: number }[] {
+  return rows.map(({ rowStart, column }) => {
+    const keyRows = column.reduce((rows, j) => rows + Math.min(BLOCK_SIDE, keys - j * BLOCK_SIDE), 0);
+    let queryRows = 0;
+    for (let i = 0; i + 1 < rowStart.length; i++) {
+      const kept = (rowStart[i + 1] ?? 0) - (rowStart[i] ?? 0);
+      queryRows += kept * Math.min(BLOCK_SIDE, queries - i * BLOCK_SIDE);
+    }
+    return { keyRows, queryRows };
+  });
+}
+
 /** Counts for masks in which each query sees the first keys: `seen` of the position after it, and so its last row's. */
-function countPrefix(mask: BlockMask, seen: (end: number) => number): Omit<Counts, 'lastRow' | 'cached'> {
+function countPrefix(
+  mask: BlockMask | PatternBlocks,
+  seen: (end: number) => number,
+): Omit<Counts, 'lastRow' | 'cached'> {
   const { queries, keys, heads, queryOffset } = mask;
   let [pairs, computedPairs, blocks, keyRows, queryRows] = [0, 0, 0, 0, 0];
   for (let first = 0; first < queries; first += BLOCK_SIDE) {
