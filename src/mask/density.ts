@@ -1,7 +1,7 @@
 import { popcount } from './bitmap.ts';
 import { BLOCK_SIDE, type BlockMask } from './block-mask.ts';
-import { type BlockLook, FULL_LOOK, readerOfHead } from './block-reader.ts';
-import type { PatternBlocks } from './pattern-blocks.ts';
+import { type BlockLook, FULL_LOOK, isCompiledMask, readerOfHead } from './block-reader.ts';
+import { blocksOfHead, type HeadBlocks, type PatternBlocks } from './pattern-blocks.ts';
 
 /** A mask seen through a grid of cells, for drawing. */
 export interface CellGrid {
@@ -9,6 +9,8 @@ export interface CellGrid {
   readonly columns: number;
   /** Allowed pairs over pairs of each cell [rows, columns], exact: 0 means none, 1 all. */
   readonly density: Float64Array;
+  /** Full blocks that touch each cell, less the partial ones. */
+  readonly balance: Float64Array;
   /** Tokens at which cells begin: cell row r covers queries rowEdge[r] .. rowEdge[r + 1]. */
   readonly rowEdge: Float64Array;
   readonly columnEdge: Float64Array;
@@ -22,8 +24,15 @@ export function cellGrid(mask: BlockMask | PatternBlocks, head: number, rows: nu
   return gridFromEdges(mask, head, evenEdges(mask.queries, rows), evenEdges(mask.keys, columns));
 }
 
-/** As cellGrid, with cells of `side` x `side` tokens, those at the end cut short. */
+/**
+ * As cellGrid, with cells of `side` x `side` tokens, those at the end cut short. Where blocks are not stored and `side` is T times a
+ * power of two, cells are counted by what looks alike.
+ */
 export function squareGrid(mask: BlockMask | PatternBlocks, head: number, side: number): CellGrid {
+  if (!isCompiledMask(mask) && side >= BLOCK_SIDE && Number.isInteger(Math.log2(side))) {
+    const blocks = blocksOfHead(mask, head);
+    if (blocks.countsSquares) return countedGrid(mask, blocks, side);
+  }
   return gridFromEdges(mask, head, stepEdges(mask.queries, side), stepEdges(mask.keys, side));
 }
 
@@ -46,6 +55,7 @@ function gridFromEdges(
   const rows = rowEdge.length - 1;
   const columns = columnEdge.length - 1;
   const density = new Float64Array(rows * columns);
+  const balance = new Float64Array(rows * columns);
   let top = 0;
   for (let i = 0; i * BLOCK_SIDE < mask.queries; i++) {
     const q0 = i * BLOCK_SIDE;
@@ -58,14 +68,17 @@ function gridFromEdges(
     let left = 0;
     const add = (k0: number, k1: number, look: BlockLook): void => {
       left = cellOf(columnEdge, k0, left);
+      const sign = look === FULL_LOOK ? 1 : -1;
       if (look !== FULL_LOOK && at(rowEdge, top + 1) >= q1 && at(columnEdge, left + 1) >= k1) {
         density[top * columns + left] += look.pairs;
+        balance[top * columns + left] += sign;
         return;
       }
       rowsIn((r, first, last) => {
         for (let c = left; c < columns && at(columnEdge, c) < k1; c++) {
           const low = Math.max(k0, at(columnEdge, c)) - k0;
           const high = Math.min(k1, at(columnEdge, c + 1)) - k0;
+          balance[r * columns + c] += sign * (Math.ceil(high / BLOCK_SIDE) - Math.floor(low / BLOCK_SIDE));
           density[r * columns + c] +=
             look === FULL_LOOK
               ? (last - first) * (high - low)
@@ -78,13 +91,34 @@ function gridFromEdges(
       else for (let j = first; j < end; j++) add(j * BLOCK_SIDE, Math.min(mask.keys, (j + 1) * BLOCK_SIDE), look);
     });
   }
+  divideByArea(density, rowEdge, columnEdge);
+  return { rows, columns, density, balance, rowEdge, columnEdge };
+}
+
+function countedGrid({ queries, keys }: PatternBlocks, blocks: HeadBlocks, side: number): CellGrid {
+  const [rowEdge, columnEdge] = [stepEdges(queries, side), stepEdges(keys, side)];
+  const [rows, columns] = [rowEdge.length - 1, columnEdge.length - 1];
+  const density = new Float64Array(rows * columns);
+  const balance = new Float64Array(rows * columns);
   for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) {
+      const { pairs, full, kept } = blocks.count(r * side, c * side, side);
+      density[r * columns + c] = pairs;
+      balance[r * columns + c] = 2 * full - kept;
+    }
+  }
+  divideByArea(density, rowEdge, columnEdge);
+  return { rows, columns, density, balance, rowEdge, columnEdge };
+}
+
+function divideByArea(density: Float64Array, rowEdge: Float64Array, columnEdge: Float64Array): void {
+  const columns = columnEdge.length - 1;
+  for (let r = 0; r + 1 < rowEdge.length; r++) {
     for (let c = 0; c < columns; c++) {
       const area = (at(rowEdge, r + 1) - at(rowEdge, r)) * (at(columnEdge, c + 1) - at(columnEdge, c));
       density[r * columns + c] = (density[r * columns + c] ?? 0) / area;
     }
   }
-  return { rows, columns, density, rowEdge, columnEdge };
 }
 
 /** The cell that holds token `token`, by bisection from cell `from` on. */

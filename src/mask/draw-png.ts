@@ -1,7 +1,7 @@
 import { ArgumentError } from '../errors.ts';
 import type { BlockMask } from './block-mask.ts';
 import { isCompiledMask } from './block-reader.ts';
-import { cellGrid } from './density.ts';
+import { cellGrid, squareGrid } from './density.ts';
 import type { PatternBlocks } from './pattern-blocks.ts';
 import { encodePng } from './png.ts';
 import { maskOfBatchEntry } from './read.ts';
@@ -25,7 +25,7 @@ const RAMP = [
  * A picture of one head's mask as a PNG file: keys from left to right, queries from top to bottom, the longer side `size`
  * pixels (default 512). Each pixel's colour is the exact share of allowed pairs that it covers, from white for none through
  * light blue to dark blue for all; a single allowed pair shows. Small masks are enlarged by a whole factor, so that pairs
- * stay sharp, and may then be smaller than `size`; a side of few tokens is stretched to 12 pixels. Of a refined mask, `entry` is the batch
+ * stay sharp, and may then be smaller than `size`; so may the picture of blocks that are not stored, whose pixels are 2^i tokens wide; a side of few tokens is stretched to 12 pixels. Of a refined mask, `entry` is the batch
  * entry. Throws ArgumentError for a bad size, an empty mask, or a head or entry that is not there.
  */
 export function drawPng(
@@ -44,7 +44,10 @@ export function drawPng(
   const longer = Math.max(queries, keys);
   const zoom = Math.max(1, Math.floor(size / longer));
   const scale = Math.min(1, size / longer);
-  const grid = cellGrid(mask, head, Math.max(1, Math.round(queries * scale)), Math.max(1, Math.round(keys * scale)));
+  const grid =
+    isCompiledMask(mask) || longer <= size
+      ? cellGrid(mask, head, Math.max(1, Math.round(queries * scale)), Math.max(1, Math.round(keys * scale)))
+      : squareGrid(mask, head, 2 ** Math.ceil(Math.log2(longer / size)));
   const xZoom = Math.max(zoom, Math.ceil(MIN_SIDE / grid.columns));
   const yZoom = Math.max(zoom, Math.ceil(MIN_SIDE / grid.rows));
   const width = grid.columns * xZoom;

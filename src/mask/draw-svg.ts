@@ -1,7 +1,7 @@
 import { ArgumentError } from '../errors.ts';
 import { formatPattern } from '../pattern/format.ts';
 import { BLOCK_SIDE, type BlockMask } from './block-mask.ts';
-import { FULL_LOOK, isCompiledMask, readerOfHead } from './block-reader.ts';
+import { isCompiledMask } from './block-reader.ts';
 import { type CellGrid, squareGrid } from './density.ts';
 import type { PatternBlocks } from './pattern-blocks.ts';
 import { maskOfBatchEntry } from './read.ts';
@@ -48,7 +48,7 @@ export function drawSvg(
   const height = Math.max(24, round(queries * scale));
   const frameWidth = Math.max(width, 300) + MARGIN.left + MARGIN.right;
   const frameHeight = height + MARGIN.top + MARGIN.bottom;
-  const grid = squareGrid(mask, head, cellSide(Math.max(queries, keys)));
+  const grid = squareGrid(mask, head, cellSide(Math.max(queries, keys), isCompiledMask(mask)));
   const text = shorten(title, Math.floor((frameWidth - MARGIN.left) / 7));
   const subtitle = `${count(queries)} queries, ${count(keys)} keys, head ${head}`;
 
@@ -59,7 +59,7 @@ export function drawSvg(
     `<text x="${MARGIN.left}" y="33">${subtitle}</text>`,
     `<g transform="translate(${MARGIN.left} ${MARGIN.top})">`,
     `<g shape-rendering="crispEdges">`,
-    ...drawCells(mask, head, grid, width / keys, height / queries),
+    ...drawCells(grid, width / keys, height / queries),
     `</g>`,
     ...drawBlockLines(mask, width, height),
     `<rect width="${width}" height="${height}" fill="none" stroke="${TEXT_COLOUR}"/>`,
@@ -70,24 +70,18 @@ export function drawSvg(
   ].join('\n');
 }
 
-/** Tokens along a cell: the smallest power of two up to T, or multiple of T, that gives few enough cells. */
-function cellSide(length: number): number {
-  for (let side = 1; side <= BLOCK_SIDE; side *= 2) {
+/** Tokens along a cell: the smallest power of two up to T, or multiple of T (power of two where blocks are not stored), that gives few enough cells. */
+function cellSide(length: number, isStored: boolean): number {
+  for (let side = 1; isStored ? side <= BLOCK_SIDE : true; side *= 2) {
     if (length / side <= MAX_CELLS) return side;
   }
   return Math.ceil(length / BLOCK_SIDE / MAX_CELLS) * BLOCK_SIDE;
 }
 
 /** One path for each tone: cells in a row that look alike are one rectangle, and so are equal rectangles below each other. */
-function drawCells(
-  mask: BlockMask | PatternBlocks,
-  head: number,
-  grid: CellGrid,
-  xScale: number,
-  yScale: number,
-): string[] {
+function drawCells(grid: CellGrid, xScale: number, yScale: number): string[] {
   const { rows, columns, rowEdge, columnEdge } = grid;
-  const tones = cellTones(mask, head, grid);
+  const tones = cellTones(grid);
   const paths = new Map<number, string>();
   const open = new Map<string, { tone: number; left: number; right: number; top: number }>();
   for (let r = 0; r <= rows; r++) {
@@ -121,30 +115,11 @@ function drawCells(
 }
 
 /** 0 for an empty cell, 1 to 4 for one in partial blocks, 5 to 8 for one with more full blocks than partial ones, by density. */
-function cellTones(mask: BlockMask | PatternBlocks, head: number, grid: CellGrid): Uint8Array {
-  const { rows, columns, density, rowEdge, columnEdge } = grid;
-  const reader = readerOfHead(mask, head);
-  const fullShare = new Int32Array(rows * columns);
-  for (let r = 0; r < rows; r++) {
-    const firstBlock = Math.floor((rowEdge[r] ?? 0) / BLOCK_SIDE);
-    const endBlock = Math.ceil((rowEdge[r + 1] ?? 0) / BLOCK_SIDE);
-    for (let i = firstBlock; i < endBlock; i++) {
-      let c = 0;
-      reader.row(i, 0, Math.ceil(mask.keys / BLOCK_SIDE), (first, end, look) => {
-        const [k0, k1] = [first * BLOCK_SIDE, end * BLOCK_SIDE];
-        while ((columnEdge[c + 1] ?? Infinity) <= k0) c++;
-        for (let cell = c; cell < columns && (columnEdge[cell] ?? 0) < k1; cell++) {
-          const low = Math.floor(Math.max(k0, columnEdge[cell] ?? 0) / BLOCK_SIDE);
-          const high = Math.ceil(Math.min(k1, columnEdge[cell + 1] ?? 0) / BLOCK_SIDE);
-          fullShare[r * columns + cell] += (high - low) * (look === FULL_LOOK ? 1 : -1);
-        }
-      });
-    }
-  }
+function cellTones({ density, balance }: CellGrid): Uint8Array {
   return Uint8Array.from(density, (share, cell) => {
     if (share === 0) return 0;
     const level = share <= 1 / 8 ? 1 : share <= 3 / 8 ? 2 : share <= 7 / 8 ? 3 : 4;
-    return (fullShare[cell] ?? 0) > 0 ? OPACITY.length + level : level;
+    return (balance[cell] ?? 0) > 0 ? OPACITY.length + level : level;
   });
 }
 

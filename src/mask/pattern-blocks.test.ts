@@ -7,6 +7,7 @@ import { attentionCost } from './analysis/index.ts';
 import { BITMAP_WORDS, BLOCK_SIDE, FULL_BLOCK } from './block-mask.ts';
 import { FULL_LOOK } from './block-reader.ts';
 import { compileMask } from './compile.ts';
+import { squareGrid } from './density.ts';
 import { blocksOfHead, patternBlocks } from './pattern-blocks.ts';
 import { rowsOfHead } from './read.ts';
 import { statistics } from './statistics.ts';
@@ -65,6 +66,24 @@ describe('the blocks of a pattern that is not compiled', () => {
         expect(attentionCost(blocks).pattern).toEqual(attentionCost(compileMask(pattern, options)).pattern);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it('make the same cells of a picture', () => {
+    fc.assert(
+      fc.property(
+        patterns,
+        lengths,
+        lengths,
+        fc.constantFrom(1, 48, 64, 128, 192, 256),
+        (pattern, queries, keys, side) => {
+          const options = { queries, keys, heads: 1, length: Infinity };
+          expect(squareGrid(patternBlocks(pattern, options), 0, side)).toEqual(
+            squareGrid(compileMask(pattern, options), 0, side),
+          );
+        },
+      ),
+      { numRuns: 100 },
     );
   });
 

@@ -2,12 +2,13 @@ import { FarfieldError } from '../../../src/errors.ts';
 import {
   type AttentionCost,
   attentionCost,
-  type BlockMask,
-  compileMask,
   type MaskStatistics,
+  type PatternBlocks,
+  patternBlocks,
   statistics,
 } from '../../../src/mask/index.ts';
-import { causal, complement, intersect, type Pattern, parsePattern, sinks } from '../../../src/pattern/index.ts';
+import { checkPatternFits, type Pattern, parsePattern, sinks } from '../../../src/pattern/index.ts';
+import { isCausal } from '../engine/causality.ts';
 
 /** What is asked: a pattern, and one layer's attention over n tokens. */
 export interface CostQuestion {
@@ -45,7 +46,7 @@ export interface CostPoint {
   readonly reason?: string;
 }
 
-/** The figures at the page's own length, from statistics() and attentionCost() of the same mask. */
+/** The figures at the page's own length, from statistics() and attentionCost() of the same blocks. */
 export interface CostFigures {
   readonly point: CostPoint;
   readonly statistics: MaskStatistics;
@@ -61,32 +62,32 @@ export type CostPart =
 /** Lengths of the curve: powers of two. */
 const LEAST_POWER = 6;
 const MOST_POWER = 20;
-/** Masks with more kept blocks are left out of the curve: each takes some seconds. */
+/** Scattered patterns, whose blocks are looked at one by one, are left out of the curve beyond so many: each takes some seconds. */
 export const MOST_BLOCKS = 2 ** 20;
 
-/** The figures at `tokens`, then the curve from its shortest length on. Throws what compileMask throws at `tokens`. */
+/** The figures at `tokens`, then the curve from its shortest length on. Throws what patternBlocks throws at `tokens`. */
 export function* costCurve(question: CostQuestion): Generator<CostPart> {
   const pattern = parsePattern(question.pattern);
   const figures = costFigures(pattern, question);
   yield { kind: 'figures', figures };
   yield { kind: 'point', point: figures.point };
   let blocks: [number, number] = [0, 0];
+  const isScattered = !blocksFor(pattern, question.tokens, question.heads).rows.every((rows) => rows.countsSquares);
   for (let power = LEAST_POWER; power <= MOST_POWER; power++) {
     const tokens = 2 ** power;
     if (tokens === question.tokens) continue;
     const [before, last] = blocks;
     const expected = before === 0 ? last * 2 : last * Math.max(1, last / before);
-    if (expected > MOST_BLOCKS) {
-      const reason = `its mask would keep more than ${MOST_BLOCKS.toLocaleString('en')} blocks`;
+    if (expected > MOST_BLOCKS && isScattered) {
+      const reason = `its mask would keep more than ${MOST_BLOCKS.toLocaleString('en')} blocks, each to be looked at`;
       yield { kind: 'point', point: { ...densePoint(question, tokens), reason } };
       blocks = [last, expected];
       continue;
     }
     try {
-      const mask = compileMask(pattern, { queries: tokens, keys: tokens, heads: question.heads });
-      const kept = mask.rows.reduce((sum, { column }) => sum + column.length, 0);
-      blocks = [last, kept];
-      yield { kind: 'point', point: pointOf(mask, question, statistics(mask).bytes) };
+      const counted = blocksFor(pattern, tokens, question.heads);
+      blocks = [last, counted.rows.reduce((sum, rows) => sum + rows.total().kept, 0)];
+      yield { kind: 'point', point: pointOf(counted, question, statistics(counted).bytes) };
     } catch (error) {
       if (!(error instanceof FarfieldError)) throw error;
       yield { kind: 'point', point: { ...densePoint(question, tokens), reason: error.message } };
@@ -94,26 +95,30 @@ export function* costCurve(question: CostQuestion): Generator<CostPart> {
   }
 }
 
-/** Throws what compileMask throws. */
+/** Throws what patternBlocks throws, and PatternError for a pattern that is not meant for so many tokens. */
 export function costFigures(pattern: Pattern, question: CostQuestion): CostFigures {
   const { tokens, heads } = question;
-  const shape = { queries: tokens, keys: tokens, heads };
-  const mask = compileMask(pattern, shape);
-  const counted = statistics(mask);
-  const ahead = compileMask(intersect(pattern, complement(causal())), { ...shape, length: Infinity });
+  const blocks = blocksFor(pattern, tokens, heads);
+  const counted = statistics(blocks);
   return {
-    point: pointOf(mask, question, counted.bytes),
+    point: pointOf(blocks, question, counted.bytes),
     statistics: counted,
-    cost: compare(mask, question).pattern,
-    isCausal: statistics(ahead).pairs === 0,
+    cost: compare(blocks, question).pattern,
+    isCausal: isCausal(pattern, tokens, heads),
   };
 }
 
-function compare(mask: BlockMask, { width, bytesPerNumber }: CostQuestion): ReturnType<typeof attentionCost> {
+/** Throws PatternError for a pattern that is not meant for so many tokens. */
+function blocksFor(pattern: Pattern, tokens: number, heads: number): PatternBlocks {
+  checkPatternFits(pattern, tokens);
+  return patternBlocks(pattern, { queries: tokens, keys: tokens, heads });
+}
+
+function compare(mask: PatternBlocks, { width, bytesPerNumber }: CostQuestion): ReturnType<typeof attentionCost> {
   return attentionCost(mask, { queryWidth: width, bytesPerNumber });
 }
 
-function pointOf(mask: BlockMask, question: CostQuestion, maskBytes: number): CostPoint {
+function pointOf(mask: PatternBlocks, question: CostQuestion, maskBytes: number): CostPoint {
   const { pattern, dense, causal } = compare(mask, question);
   const line = (cost: AttentionCost, bytes: number) => lineOf(cost, mask.queries, question, bytes);
   return { tokens: mask.queries, dense: line(dense, 0), causal: line(causal, 0), pattern: line(pattern, maskBytes) };
@@ -121,7 +126,7 @@ function pointOf(mask: BlockMask, question: CostQuestion, maskBytes: number): Co
 
 /** A point without the pattern. */
 function densePoint(question: CostQuestion, tokens: number): CostPoint {
-  const nothing = compileMask(sinks(0), { queries: tokens, keys: tokens, heads: question.heads });
+  const nothing = patternBlocks(sinks(0), { queries: tokens, keys: tokens, heads: question.heads });
   const { pattern: _, ...point } = pointOf(nothing, question, 0);
   return point;
 }

@@ -1,11 +1,5 @@
-import {
-  BITMAP_WORDS,
-  BLOCK_SIDE,
-  type BlockMask,
-  FULL_BLOCK,
-  findBlock,
-  rowsOfHead,
-} from '../../../src/mask/index.ts';
+import { BLOCK_SIDE, type BlockLook, FULL_LOOK, readerOfHead } from '../../../src/mask/index.ts';
+import type { Blocks } from './block-limit.ts';
 
 /** Tokens of one row or column: how many, and the first few of them as runs [start, end). */
 export interface Line {
@@ -27,40 +21,33 @@ export interface Cross {
  * Row `query` and column `key` of one head, with at most `mostRuns` runs of each. Time proportional to the row's pairs and to
  * the rows of the mask.
  */
-export function crossAt(mask: BlockMask, head: number, query: number, key: number, mostRuns = 6): Cross {
-  const rows = rowsOfHead(mask, head);
+export function crossAt(blocks: Blocks, head: number, query: number, key: number, mostRuns = 6): Cross {
+  const reader = readerOfHead(blocks, head);
+  const [row, column] = [Math.floor(query / BLOCK_SIDE), Math.floor(key / BLOCK_SIDE)];
   const reads = new RunCounter(mostRuns);
-  const i = Math.floor(query / BLOCK_SIDE);
-  for (let e = rows.rowStart[i]; e < rows.rowStart[i + 1]; e++) {
-    const first = rows.column[e] * BLOCK_SIDE;
-    if (rows.bitmap[e] === FULL_BLOCK) reads.add(first, first + BLOCK_SIDE);
+  reader.row(row, 0, Math.ceil(blocks.keys / BLOCK_SIDE), (start, end, look) => {
+    if (look === FULL_LOOK) reads.add(start * BLOCK_SIDE, end * BLOCK_SIDE);
     else
-      for (let k = 0; k < BLOCK_SIDE; k++)
-        if (isSet(mask, rows.bitmap[e], query % BLOCK_SIDE, k)) reads.add(first + k, first + k + 1);
-  }
+      for (let k = start * BLOCK_SIDE; k < end * BLOCK_SIDE; k++)
+        if (isSet(look, query % BLOCK_SIDE, k % BLOCK_SIDE)) reads.add(k, k + 1);
+  });
   const readers = new RunCounter(mostRuns);
-  const j = Math.floor(key / BLOCK_SIDE);
   let isAllowed = false;
-  for (let i = 0; i + 1 < rows.rowStart.length; i++) {
-    const e = findBlock(rows, i, j);
-    if (e >= rows.rowStart[i + 1] || rows.column[e] !== j) continue;
-    const first = i * BLOCK_SIDE;
-    if (rows.bitmap[e] === FULL_BLOCK) {
-      readers.add(first, first + BLOCK_SIDE);
-      if (i === Math.floor(query / BLOCK_SIDE)) isAllowed = true;
-      continue;
-    }
-    for (let q = 0; q < BLOCK_SIDE; q++) {
-      if (!isSet(mask, rows.bitmap[e], q, key % BLOCK_SIDE)) continue;
-      readers.add(first + q, first + q + 1);
-      if (first + q === query) isAllowed = true;
-    }
+  for (let i = 0; i * BLOCK_SIDE < blocks.queries; i++) {
+    reader.row(i, column, column + 1, (_start, _end, look) => {
+      const first = i * BLOCK_SIDE;
+      if (look === FULL_LOOK) readers.add(first, first + BLOCK_SIDE);
+      else
+        for (let q = 0; q < BLOCK_SIDE; q++)
+          if (isSet(look, q, key % BLOCK_SIDE)) readers.add(first + q, first + q + 1);
+      if (i === row) isAllowed = isSet(look, query % BLOCK_SIDE, key % BLOCK_SIDE);
+    });
   }
   return { query, key, isAllowed, reads: reads.line(), readers: readers.line() };
 }
 
-function isSet({ bitmaps }: BlockMask, bitmap: number, q: number, k: number): boolean {
-  return ((bitmaps[bitmap * BITMAP_WORDS + q * 2 + (k >>> 5)] >>> (k & 31)) & 1) === 1;
+function isSet({ words, start }: BlockLook, q: number, k: number): boolean {
+  return ((words[start + q * 2 + (k >>> 5)] >>> (k & 31)) & 1) === 1;
 }
 
 /** Joins ascending ranges that touch. */

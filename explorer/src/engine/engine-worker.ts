@@ -1,21 +1,14 @@
 /** Holds the compiled mask, and answers the page's questions in the order in which they come. */
-import {
-  attentionCost,
-  type BlockMask,
-  compileMask,
-  drawPng,
-  drawSvg,
-  layersUntilConnected,
-  statistics,
-} from '../../../src/mask/index.ts';
+import { attentionCost, drawPng, drawSvg, statistics } from '../../../src/mask/index.ts';
 import { checkPatternFits, type Pattern, parsePattern } from '../../../src/pattern/index.ts';
-import { checkBlocks } from './block-limit.ts';
+import { type Blocks, blocksOf } from './block-limit.ts';
+import { connectedOf } from './connected.ts';
 import { crossAt } from './cross.ts';
-import type { Answer, Question, Subject } from './questions.ts';
+import type { Answer, Question } from './questions.ts';
 import { reachOf } from './reach.ts';
 import { makeTile, TILE_SIDE } from './tile.ts';
 
-let mask: BlockMask | undefined;
+let mask: Blocks | undefined;
 
 self.addEventListener('message', ({ data }: MessageEvent<{ id: number; question: Question }>) => {
   const { id, question } = data;
@@ -30,7 +23,7 @@ function answer(question: Question): Answer {
   switch (question.kind) {
     case 'compile': {
       const pattern = parsePattern(question.pattern);
-      const compiled = compileFor(pattern, question);
+      const compiled = blocksOf(pattern, question.tokens, question.heads);
       const { pattern: cost, dense } = attentionCost(compiled);
       const { blocks, pairsPerHead } = statistics(compiled);
       mask = compiled;
@@ -50,27 +43,19 @@ function answer(question: Question): Answer {
     case 'picture': {
       const { tokens, cells, head } = question;
       const level = Math.max(0, Math.ceil(Math.log2(tokens / Math.min(cells, TILE_SIDE))));
-      const tile = makeTile(compileFor(parsePattern(question.pattern), question), head, level, 0, 0);
+      const tile = makeTile(blocksOf(parsePattern(question.pattern), tokens, question.heads), head, level, 0, 0);
       return { kind: 'picture', tile, cells: Math.ceil(tokens / 2 ** level) };
     }
     case 'reach': {
       const { tokens, heads, query, layers } = question;
       const patterns = question.patterns.map((text) => parsePattern(text));
-      for (const pattern of patterns) checkBlocks(pattern, tokens, heads);
       return { kind: 'reach', reach: reachOf(patterns, { length: tokens, heads, query, layers }) };
     }
     case 'connected': {
       const { tokens, heads } = question;
-      const pattern = parsePattern(question.pattern);
-      checkBlocks(pattern, tokens, heads);
-      return { kind: 'connected', connected: layersUntilConnected(pattern, { length: tokens, heads }) };
+      return { kind: 'connected', connected: connectedOf(parsePattern(question.pattern), tokens, heads) };
     }
   }
-}
-
-function compileFor(pattern: Pattern, { tokens, heads }: Subject): BlockMask {
-  checkBlocks(pattern, tokens, heads);
-  return compileMask(pattern, { queries: tokens, keys: tokens, heads, length: Infinity });
 }
 
 function misfitOf(pattern: Pattern, tokens: number): string | undefined {
@@ -82,7 +67,7 @@ function misfitOf(pattern: Pattern, tokens: number): string | undefined {
   }
 }
 
-function held(): BlockMask {
+function held(): Blocks {
   if (mask === undefined) throw new Error('the worker was asked before it had a pattern');
   return mask;
 }

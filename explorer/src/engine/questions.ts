@@ -65,4 +65,4 @@ export type Answer =
   | { readonly kind: 'file'; readonly content: string | Uint8Array<ArrayBuffer> }
   | Picture
   | { readonly kind: 'reach'; readonly reach: Reach }
-  | { readonly kind: 'connected'; readonly connected: LayersUntilConnected };
+  | { readonly kind: 'connected'; readonly connected: LayersUntilConnected | undefined };

@@ -1,11 +1,12 @@
 import {
-  BITMAP_WORDS,
   BLOCK_SIDE,
-  type BlockMask,
-  FULL_BLOCK,
-  findBlock,
-  rowsOfHead,
+  blocksOfHead,
+  FULL_LOOK,
+  type HeadBlocks,
+  isCompiledMask,
+  readerOfHead,
 } from '../../../src/mask/index.ts';
+import type { Blocks } from './block-limit.ts';
 
 /** Cells along a side of a tile. */
 export const TILE_SIDE = 256;
@@ -18,52 +19,77 @@ export interface Tile {
   readonly isPartial: Uint8Array;
 }
 
+/** Where a tile lies, cut at the end of the mask. */
+interface Area {
+  readonly cell: number;
+  readonly top: number;
+  readonly left: number;
+  readonly bottom: number;
+  readonly right: number;
+}
+
 /**
  * Tile (column, row) of one level of the pyramid. Time proportional to the kept blocks in the tile, the rows of blocks that it
- * crosses, and its cells; nothing outside it is read.
+ * crosses, and its cells; nothing outside it is read. Where the blocks of a regular pattern are not stored, cells of whole
+ * blocks are counted by what looks alike, and take no longer for being dense.
  */
-export function makeTile(mask: BlockMask, head: number, level: number, column: number, row: number): Tile {
+export function makeTile(blocks: Blocks, head: number, level: number, column: number, row: number): Tile {
   const cell = 2 ** level;
   const span = TILE_SIDE * cell;
   const [top, left] = [row * span, column * span];
-  const [bottom, right] = [Math.min(mask.queries, top + span), Math.min(mask.keys, left + span)];
-  const rows = rowsOfHead(mask, head);
+  const [bottom, right] = [Math.min(blocks.queries, top + span), Math.min(blocks.keys, left + span)];
+  const area = { cell, top, left, bottom, right };
   const counts = new Float64Array(TILE_SIDE * TILE_SIDE);
   const isPartial = new Uint8Array(TILE_SIDE * TILE_SIDE);
-  for (let i = Math.floor(top / BLOCK_SIDE); i * BLOCK_SIDE < bottom; i++) {
-    const [q0, q1] = [Math.max(top, i * BLOCK_SIDE), Math.min(bottom, (i + 1) * BLOCK_SIDE)];
-    const end = rows.rowStart[i + 1];
-    for (let e = findBlock(rows, i, Math.floor(left / BLOCK_SIDE)); e < end; e++) {
-      const first = rows.column[e] * BLOCK_SIDE;
-      if (first >= right) break;
-      const [k0, k1] = [Math.max(left, first), Math.min(right, first + BLOCK_SIDE)];
-      const bitmap = rows.bitmap[e];
-      for (let q = q0; q < q1; ) {
-        const nextQ = Math.min(q1, (Math.floor(q / cell) + 1) * cell);
-        const line = Math.floor((q - top) / cell) * TILE_SIDE;
-        for (let k = k0; k < k1; ) {
-          const nextK = Math.min(k1, (Math.floor(k / cell) + 1) * cell);
-          const place = line + Math.floor((k - left) / cell);
-          if (bitmap === FULL_BLOCK) counts[place] += (nextQ - q) * (nextK - k);
-          else {
-            const found = countPairs(
-              mask.bitmaps,
-              bitmap * BITMAP_WORDS,
-              q - i * BLOCK_SIDE,
-              nextQ - q,
-              k - first,
-              nextK - k,
-            );
-            counts[place] += found;
-            if (found > 0) isPartial[place] = 1;
-          }
-          k = nextK;
-        }
-        q = nextQ;
-      }
+  const own = isCompiledMask(blocks) ? undefined : blocksOfHead(blocks, head);
+  if (own?.countsSquares && cell >= BLOCK_SIDE) countCells(own, area, counts, isPartial);
+  else readBlocks(blocks, head, area, counts, isPartial);
+  return { share: shares(counts, cell, bottom - top, right - left), isPartial };
+}
+
+function countCells(blocks: HeadBlocks, area: Area, counts: Float64Array, isPartial: Uint8Array): void {
+  const { cell, top, left, bottom, right } = area;
+  for (let q = top; q < bottom; q += cell) {
+    for (let k = left; k < right; k += cell) {
+      const place = ((q - top) / cell) * TILE_SIDE + (k - left) / cell;
+      const { pairs, full, kept } = blocks.count(q, k, cell);
+      counts[place] = pairs;
+      if (kept > full) isPartial[place] = 1;
     }
   }
-  return { share: shares(counts, cell, bottom - top, right - left), isPartial };
+}
+
+function readBlocks(blocks: Blocks, head: number, area: Area, counts: Float64Array, isPartial: Uint8Array): void {
+  const { cell, top, left, bottom, right } = area;
+  const reader = readerOfHead(blocks, head);
+  const [from, to] = [Math.floor(left / BLOCK_SIDE), Math.ceil(right / BLOCK_SIDE)];
+  for (let i = Math.floor(top / BLOCK_SIDE); i * BLOCK_SIDE < bottom; i++) {
+    const [q0, q1] = [Math.max(top, i * BLOCK_SIDE), Math.min(bottom, (i + 1) * BLOCK_SIDE)];
+    reader.row(i, from, to, (start, end, look) => {
+      const isFull = look === FULL_LOOK;
+      // Full blocks are counted as one; of others each has its own columns.
+      for (let j = start; j < end; j = isFull ? end : j + 1) {
+        const first = j * BLOCK_SIDE;
+        const k1 = Math.min(right, (isFull ? end : j + 1) * BLOCK_SIDE);
+        for (let q = q0; q < q1; ) {
+          const nextQ = Math.min(q1, (Math.floor(q / cell) + 1) * cell);
+          const line = Math.floor((q - top) / cell) * TILE_SIDE;
+          for (let k = Math.max(left, first); k < k1; ) {
+            const nextK = Math.min(k1, (Math.floor(k / cell) + 1) * cell);
+            const place = line + Math.floor((k - left) / cell);
+            const [height, width] = [nextQ - q, nextK - k];
+            const found = isFull
+              ? height * width
+              : countPairs(look.words, look.start, q - i * BLOCK_SIDE, height, k - first, width);
+            counts[place] += found;
+            if (!isFull && found > 0) isPartial[place] = 1;
+            k = nextK;
+          }
+          q = nextQ;
+        }
+      }
+    });
+  }
 }
 
 function shares(counts: Float64Array, cell: number, height: number, width: number): Uint8Array {

@@ -1,5 +1,6 @@
 import { compileMask, type GraphMeasures, type GraphStage, graphMeasures } from '../../../src/mask/index.ts';
 import { parsePattern } from '../../../src/pattern/index.ts';
+import { checkBlocks } from '../engine/block-limit.ts';
 import { type Connectivity, connectivity, type Distances, distances } from './connectivity.ts';
 import { type RandomPoint, randomCurve, withRandomEdges } from './random-edges.ts';
 
@@ -7,6 +8,8 @@ import { type RandomPoint, randomCurve, withRandomEdges } from './random-edges.t
 export const EXACT_TOKENS = 2048;
 /** Up to so many tokens the spectral gap is that of all eigenvalues; above it a search for the one. */
 export const EXACT_SPECTRUM_TOKENS = 256;
+/** Most blocks of a mask that is made a graph, which takes several times their memory. */
+const MOST_GRAPH_BLOCKS = 4_000_000;
 
 interface GraphSubject {
   /** As parsePattern reads it. */
@@ -39,6 +42,7 @@ export function answerGraph(question: GraphQuestion, send: (part: GraphPart) => 
     for (const point of randomCurve(pattern, { tokens, heads })) send({ kind: 'point', point });
     return;
   }
+  checkBlocks(pattern, tokens, heads, MOST_GRAPH_BLOCKS, 'A graph');
   const own = compileMask(pattern, shape);
   const more =
     question.random === 0 ? own : compileMask(withRandomEdges(pattern, question.random, { tokens, heads }), shape);

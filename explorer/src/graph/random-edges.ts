@@ -1,6 +1,7 @@
 import { FarfieldError } from '../../../src/errors.ts';
-import { type BlockMask, compileMask, type Estimate, graphMeasures, statistics } from '../../../src/mask/index.ts';
-import { causal, complement, intersect, type Pattern, randomTokens, union } from '../../../src/pattern/index.ts';
+import { type BlockMask, compileMask, type Estimate, graphMeasures } from '../../../src/mask/index.ts';
+import { type Pattern, randomTokens, union } from '../../../src/pattern/index.ts';
+import { isCausal } from '../engine/causality.ts';
 
 /** Random edges that the curve adds to each token. */
 export const RANDOM_COUNTS: readonly number[] = [0, 1, 2, 3, 4, 6, 8, 12, 16];
@@ -32,9 +33,8 @@ export function withRandomEdges(
 ): Pattern {
   if (count === 0) return pattern;
   const { tokens, heads, seed = 1 } = shape;
-  const ahead = intersect(pattern, complement(causal()));
-  const isCausal = statistics(maskOf(ahead, tokens, heads)).pairs === 0;
-  const random = randomTokens(isCausal ? { count, seed } : { count: Math.min(count, tokens), seed, length: tokens });
+  const staysCausal = isCausal(pattern, tokens, heads);
+  const random = randomTokens(staysCausal ? { count, seed } : { count: Math.min(count, tokens), seed, length: tokens });
   return union(pattern, random);
 }
 

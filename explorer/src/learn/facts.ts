@@ -1,7 +1,8 @@
 /** Numbers about a pattern in words that stand beside a step of the tour. */
 import { formatBytes, formatCount, formatPercent } from '../../../src/cli/format.ts';
-import { attentionCost, layersUntilConnected, receptiveField } from '../../../src/mask/index.ts';
+import { attentionCost, layersUntilConnected } from '../../../src/mask/index.ts';
 import { type Pattern, parsePattern } from '../../../src/pattern/index.ts';
+import { fieldOf } from '../engine/reach.ts';
 import type { Fact } from './tour.ts';
 
 /** Width of a head, for the cost; pairs do not depend on it. */
@@ -40,12 +41,12 @@ export function computeFacts(facts: readonly Fact[], subject: Subject): ShownFac
     scores: () => ({ name: 'Scores of one head, dense', value: formatBytes(4 * tokens ** 2) }),
     lastReads: () => ({
       name: 'The last token reads',
-      value: plural(receptiveField(pattern, { length: tokens, layers: 1, query: tokens - 1, heads }).count),
+      value: plural(fieldOf([pattern], { length: tokens, layers: 1, query: tokens - 1, heads }).count),
     }),
     kept: () => ({ name: 'Keys kept for later tokens', value: plural(cost().cacheBytes / (2 * 4 * WIDTH * heads)) }),
     reach: () => ({
       name: `After ${layers} layer${layers === 1 ? '' : 's'} it depends on`,
-      value: plural(receptiveField(patterns, { length: tokens, layers, query: tokens - 1, heads }).count),
+      value: plural(fieldOf(patterns, { length: tokens, layers, query: tokens - 1, heads }).count),
     }),
     connected: () => ({
       name: `Layers until all are connected${patterns.length > 1 ? ', all like the one shown' : ''}`,
