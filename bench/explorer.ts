@@ -9,7 +9,7 @@ import { type Browser, chromium } from 'playwright-core';
 import { median } from '../src/cli/bench/timing.ts';
 import { integer } from '../src/cli/command.ts';
 import { formatBytes, formatDuration, formatTable } from '../src/cli/format.ts';
-import { serveFolder } from '../src/cli/serve-folder.ts';
+import { serveFolders } from '../src/cli/serve-folders.ts';
 import { FarfieldError } from '../src/errors.ts';
 import { executable, launchArguments } from '../test/browser/browser.ts';
 import { benchmark, type CommandContext, type OptionValues, start } from './frame.ts';
@@ -31,7 +31,7 @@ async function run(options: Options, { result, progress, signal }: CommandContex
   const { repeat, pattern, length } = options;
   if (!existsSync(`${folder}/index.html`)) throw new FarfieldError('dist/explorer/ is missing; npm run build makes it');
   if (!existsSync(executable)) throw new FarfieldError(`there is no ${executable}; FARFIELD_CHROMIUM names another`);
-  await using server = await serveFolder(folder);
+  await using server = await serveFolders({ '/': folder });
   // Without a limit, so that a frame takes as long as it takes, not as long as the screen waits.
   const browser = await chromium.launch({
     executablePath: executable,

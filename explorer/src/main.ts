@@ -6,6 +6,7 @@ import { Page } from './state/page.svelte.ts';
 import './style/font.css';
 import './style/tokens.css';
 import './style/base.css';
+import './style/figures.css';
 
 const target = document.getElementById('page');
 if (target === null) throw new Error('index.html has no element #page');

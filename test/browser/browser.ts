@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { type Server, startServer } from './server.ts';
+import type { FileServer } from '../../src/cli/serve-files.ts';
+import { startServer } from './server.ts';
 
 /** The system's Chromium. */
 export const executable = process.env.FARFIELD_CHROMIUM ?? '/usr/bin/chromium';
@@ -20,11 +21,11 @@ export const launchArguments = [
 /** A page of real Chromium that runs the programs in test/browser/programs. */
 export class TestPage implements AsyncDisposable {
   readonly #browser: Browser;
-  readonly #server: Server;
+  readonly #server: FileServer;
   readonly #page: Page;
   readonly #troubles: string[] = [];
 
-  private constructor(browser: Browser, server: Server, page: Page) {
+  private constructor(browser: Browser, server: FileServer, page: Page) {
     this.#browser = browser;
     this.#server = server;
     this.#page = page;

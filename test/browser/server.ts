@@ -1,29 +1,29 @@
-import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
-import { extname, join, normalize } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type FileServer, serveFiles } from '../../src/cli/serve-files.ts';
+import { readFrom } from '../../src/cli/serve-folders.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** URL prefix -> folder: the built package, the programs of the tests, and the packages that dist/ imports by name. */
+/** The built package, the programs of the tests, and the packages that dist/ imports by name. */
 const folders: Readonly<Record<string, string>> = {
-  '/dist/': 'dist',
-  '/programs/': 'test/browser/programs',
-  '/node_modules/': 'node_modules',
+  '/dist/': join(root, 'dist'),
+  '/programs/': join(root, 'test/browser/programs'),
+  '/node_modules/': join(root, 'node_modules'),
 };
 
-const types: Readonly<Record<string, string>> = {
-  '.js': 'text/javascript',
-  '.mjs': 'text/javascript',
-  '.ts': 'text/javascript',
-  '.json': 'application/json',
-  '.wasm': 'application/wasm',
+/** farfield/pattern -> /dist/pattern/index.js, as the package's exports say. */
+const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
 };
+const faces = Object.entries(exports).flatMap(([name, face]) =>
+  typeof face === 'string' ? [] : [[join('farfield', name), join('/', face.default)]],
+);
 
 const imports = {
-  farfield: '/dist/index.js',
-  'farfield/': '/dist/faces/',
+  ...Object.fromEntries(faces),
   valibot: '/node_modules/valibot/dist/index.mjs',
   fflate: '/node_modules/fflate/esm/browser.js',
   '@huggingface/tokenizers': '/node_modules/@huggingface/tokenizers/dist/tokenizers.mjs',
@@ -37,74 +37,13 @@ const page = `<!doctype html>
 <script type="importmap">${JSON.stringify({ imports })}</script>
 `;
 
-export interface Server extends AsyncDisposable {
-  readonly url: string;
+/** Serves the test page on this machine. Only a page that is `isolated` has SharedArrayBuffer, and thereby threads. */
+export function startServer({ isolated }: { readonly isolated: boolean }): Promise<FileServer> {
+  return serveFiles(find, { isIsolated: isolated });
 }
 
-/**
- * Serves the test page on this machine. `isolated` sends the two headers that make a page cross-origin isolated, which is
- * what gives it SharedArrayBuffer and thereby threads.
- */
-export async function startServer(options: { readonly isolated: boolean }): Promise<Server> {
-  const server = createServer((request, response) => {
-    answer(new URL(request.url ?? '/', 'http://localhost').pathname).then(
-      ({ status, type, body }) => {
-        response.writeHead(status, {
-          'content-type': type,
-          'cache-control': 'no-store',
-          ...(options.isolated && {
-            'cross-origin-opener-policy': 'same-origin',
-            'cross-origin-embedder-policy': 'require-corp',
-          }),
-        });
-        response.end(body);
-      },
-      (error: unknown) => response.writeHead(500).end(String(error)),
-    );
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the test server has no port');
-  return {
-    url: `http://127.0.0.1:${address.port}/`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
-
-interface Answer {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string | Uint8Array;
-}
-
-async function answer(path: string): Promise<Answer> {
-  if (path === '/') return { status: 200, type: 'text/html', body: page };
-  // farfield/pattern -> dist/pattern/index.js, as the package's exports say.
-  const face = /^\/dist\/faces\/(\w+)$/.exec(path)?.[1];
-  if (face !== undefined) {
-    return { status: 200, type: 'text/javascript', body: `export * from '/dist/${face}/index.js';\n` };
-  }
-  const prefix = Object.keys(folders).find((candidate) => path.startsWith(candidate));
-  const folder = prefix === undefined ? undefined : folders[prefix];
-  if (prefix === undefined || folder === undefined) return notFound(path);
-  const name = normalize(decodeURIComponent(path.slice(prefix.length)));
-  if (name.startsWith('..')) return notFound(path);
-  try {
-    const body = await readFile(join(root, folder, name));
-    const extension = extname(name);
-    return {
-      status: 200,
-      type: types[extension] ?? 'application/octet-stream',
-      body: extension === '.ts' ? stripTypeScriptTypes(body.toString()) : body,
-    };
-  } catch {
-    return notFound(path);
-  }
-}
-
-function notFound(path: string): Answer {
-  return { status: 404, type: 'text/plain', body: `no ${path} here\n` };
+async function find(path: string): Promise<string | Uint8Array | undefined> {
+  if (path === '/index.html') return page;
+  const body = await readFrom(folders, path);
+  return body !== undefined && path.endsWith('.ts') ? stripTypeScriptTypes(new TextDecoder().decode(body)) : body;
 }

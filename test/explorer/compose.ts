@@ -55,6 +55,58 @@ export function composeTests(explorer: () => ExplorerPage): void {
     await page.waitForFunction(() => location.hash.includes('window%3A8%2Bsinks'));
   });
 
+  it('puts a part on another by dragging and by the keyboard: beside a single one as either, into a group as it is', async () => {
+    const { page } = explorer();
+    await explorer().open({ patterns: ['causal&window:8&sinks:4'], tokens: 96 });
+    const head = (title: string) => page.locator('.head[draggable=true]').filter({ hasText: title });
+    await head('Sinks').dragTo(head('Window'));
+    await explorer().hasAddress({ patterns: ['causal&(window:8+sinks:4)'], tokens: 96 });
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await explorer().hasAddress({ patterns: ['causal&window:8&sinks:4'], tokens: 96 });
+    await page.getByRole('button', { name: 'Change Sinks' }).press('Enter');
+    const actions = page.getByRole('group', { name: 'Sinks: actions' });
+    await actions.getByRole('button', { name: 'Join with the one above' }).press('Enter');
+    await explorer().hasAddress({ patterns: ['causal&(window:8+sinks:4)'], tokens: 96 });
+    // Onto what is a group already, and not onto itself.
+    await head('Causal').dragTo(head('Causal'));
+    await explorer().hasAddress({ patterns: ['causal&(window:8+sinks:4)'], tokens: 96 });
+    await page.fill('#pattern', 'window:8+sinks:4&causal&window:9');
+    await explorer().hasAddress({ patterns: ['window:8+sinks:4&causal&window:9'], tokens: 96 });
+    await head('Window').first().dragTo(page.getByLabel('How the parts are put together').nth(1));
+    await explorer().hasAddress({ patterns: ['sinks:4&causal&window:9&window:8'], tokens: 96 });
+  });
+
+  it('keeps the theme that was chosen, and follows the system where none was', async () => {
+    const { page } = explorer();
+    const ground = (): Promise<string> => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    await page.emulateMedia({ colorScheme: 'light' });
+    await explorer().open({});
+    const light = await ground();
+    await page.emulateMedia({ colorScheme: 'dark' });
+    const dark = await ground();
+    expect(dark).not.toBe(light);
+    const button = page.getByRole('button', { name: /^Theme/ });
+    await button.press('Enter');
+    await page.getByRole('button', { name: 'Theme: light' }).waitFor();
+    await expect.poll(ground).toBe(light);
+    // Set before the page's own code has come, so that nothing flashes.
+    await page.route('**/assets/*.js', (route) => route.abort());
+    await page.goto('about:blank');
+    await page.goto(explorer().url);
+    expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe('light');
+    await page.unroute('**/assets/*.js');
+    explorer().troubles.length = 0;
+    await explorer().open({});
+    expect(await ground()).toBe(light);
+    await button.press('Enter');
+    await button.press('Enter');
+    await page.getByRole('button', { name: 'Theme: system' }).waitFor();
+    await explorer().open({});
+    expect(await ground()).toBe(dark);
+    expect(await page.evaluate(() => localStorage.length)).toBe(0);
+    await page.emulateMedia({ colorScheme: 'light' });
+  });
+
   it('gives code, JSON, a command and pictures', async () => {
     const { page } = explorer();
     const text = 'causal&window:8';
@@ -104,13 +156,23 @@ export function composeTests(explorer: () => ExplorerPage): void {
     await page.waitForSelector('canvas[data-missing="0"]');
   });
 
-  it('says so where n is beyond the memory of the page, and keeps the picture', async () => {
+  it('refuses a number of tokens that it does not draw, and keeps the picture', async () => {
     const { page } = explorer();
     await explorer().open({ patterns: ['dense'], tokens: 64 });
     await page.waitForSelector('canvas[data-missing="0"]');
-    await page.getByRole('textbox', { name: 'Tokens', exact: true }).fill('1048576');
-    const alert = page.getByRole('alert');
-    await alert.getByText('268 million blocks').waitFor();
-    expect(await alert.innerText()).toContain('Shown is what was there before: dense at 64 tokens');
+    const field = page.getByRole('textbox', { name: 'Tokens', exact: true });
+    for (const text of ['1048577', '15', '2e3.5', '']) {
+      await field.fill(text);
+      await page.getByText('a whole number from 16 to 1,048,576').waitFor();
+      await explorer().hasAddress({ patterns: ['dense'], tokens: 64 });
+    }
+    await field.blur();
+    expect(await field.inputValue()).toBe('64');
+  });
+
+  it('says so where a graph would need more blocks than memory holds', async () => {
+    const { page } = explorer();
+    await explorer().open({ section: 'graph', patterns: ['dense'], tokens: 2 ** 20 });
+    await page.getByRole('alert').getByText('268 million').first().waitFor();
   });
 }

@@ -116,7 +116,7 @@ export function contentTests(explorer: () => ExplorerPage): void {
     await explorer().open({ section: 'content', patterns: [pattern], tokens: 256, own });
     await page.waitForSelector('section[data-model=open], section[data-model=missing]');
     if (!hasBundled) {
-      await page.getByText('built without the weights').waitFor();
+      await page.getByText('served without the weights').waitFor();
       await page.setInputFiles('input[multiple]', [
         { name: 'config.json', mimeType: 'application/json', buffer: files.config },
         { name: 'model.safetensors', mimeType: 'application/octet-stream', buffer: files.weights },
@@ -175,6 +175,54 @@ export function contentTests(explorer: () => ExplorerPage): void {
       await explorer().shoot(`content-text-${width}-light`);
     }
   });
+
+  /** Drops or pastes a file, as the system would hand it to the page. */
+  async function hand(way: 'drop' | 'paste', name: string, type: string, content: Buffer): Promise<void> {
+    await explorer().page.evaluate(
+      ({ way, name, type, bytes }) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
+        const zone = document.querySelector('.zone');
+        if (zone === null) throw new Error('the page takes no files');
+        const options = { bubbles: true, cancelable: true };
+        if (way === 'paste') zone.dispatchEvent(new ClipboardEvent('paste', { ...options, clipboardData: transfer }));
+        else {
+          for (const step of ['dragover', 'drop'])
+            zone.dispatchEvent(new DragEvent(step, { ...options, dataTransfer: transfer }));
+        }
+      },
+      { way, name, type, bytes: [...content] },
+    );
+  }
+
+  it.each(['drop', 'paste'] as const)(
+    'takes a text file by %s, and keeps the text where the file is none',
+    async (way) => {
+      const { page } = explorer();
+      await explorer().open({ section: 'content', patterns: ['causal&window:8'], tokens: 64 });
+      await page.waitForSelector('#content-text');
+      const text = `Ein Satz für ${way}: „schön“.`;
+      await hand(way, 'note.txt', 'text/plain', Buffer.from(text));
+      await expect.poll(() => page.inputValue('#content-text')).toBe(text);
+      await hand(way, 'noise.txt', 'text/plain', Buffer.from([0xff, 0xfe, 0x00, 0x81]));
+      await page.getByRole('alert').getByText('noise.txt is not a text in UTF-8').waitFor();
+      expect(await page.inputValue('#content-text')).toBe(text);
+    },
+  );
+
+  it.each(['drop', 'paste'] as const)(
+    'takes an image by %s, and keeps the picture where the file is none',
+    async (way) => {
+      const { page } = explorer();
+      await openWhite('axial(grid=[12,16],axes=[[0],[1]])', 37);
+      await hand(way, 'other.png', 'image/png', await drawnWhite());
+      await page.getByText('Shown: other.png').waitFor();
+      await hand(way, 'page.html', 'image/png', Buffer.from('<html>'));
+      await page.getByRole('alert').getByText('page.html is not an image').waitFor();
+      await page.getByText('Shown: other.png').waitFor();
+      expect((await uncovered())[37]).toBe(true);
+    },
+  );
 
   it('shows a picture that is accessible and fits', async () => {
     const { page } = explorer();

@@ -3,6 +3,7 @@ import { bytes, flops, many, percent } from '../../explorer/src/chart/number-for
 import { attentionCost, compileMask, statistics } from '../../src/mask/index.ts';
 import { parsePattern } from '../../src/pattern/index.ts';
 import type { ExplorerPage } from './explorer-page.ts';
+import { fitsTests } from './fits.ts';
 
 export function costTests(explorer: () => ExplorerPage): void {
   const counted = () => explorer().page.waitForSelector('[data-section=cost][aria-busy=false] [data-row=Pairs]');
@@ -80,19 +81,27 @@ export function costTests(explorer: () => ExplorerPage): void {
     expect(await page.locator('[data-measured] tbody tr').count()).toBeGreaterThan(0);
   });
 
-  it.each([
-    [360, 'light'],
-    [1440, 'dark'],
-  ] as const)('is accessible with its figures and fits at %i pixels, %s', async (width, colorScheme) => {
+  it('counts dense attention over a million tokens to the pair, and draws its curve', async () => {
     const { page } = explorer();
-    await page.setViewportSize({ width, height: 900 });
-    await page.emulateMedia({ colorScheme });
-    await explorer().open({ section: 'cost', tokens: 512 });
-    await page.waitForSelector('[data-section=cost][aria-busy=false] [data-row=Pairs]');
-    expect(await explorer().axe()).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
-    await explorer().shoot(`cost-figures-${width}-${colorScheme}`);
-    await page.setViewportSize({ width: 1280, height: 900 });
-    await page.emulateMedia({ colorScheme: 'light' });
+    await explorer().open({ patterns: ['dense'], tokens: 2 ** 20, section: 'cost' });
+    await counted();
+    expect(await page.locator('[data-row=Pairs] td').first().innerText()).toBe(many(2 ** 40));
+    expect(await page.innerText('[data-fact=blocks]')).toContain('268 million full, 0 partial');
   });
+
+  it('says why there is one thread where the page is not isolated, and measures all the same', async () => {
+    const { page } = explorer();
+    await using plain = await explorer().serveWithoutIsolation();
+    await page.goto(`${plain.url}#pattern=causal%26window%3A16&n=512&section=cost`);
+    await page.getByText('1,024', { exact: true }).click();
+    await page.getByRole('button', { name: 'Measure' }).click();
+    await page.waitForSelector('[data-measured=ended]', { timeout: 60_000 });
+    expect(await page.evaluate(() => globalThis.crossOriginIsolated)).toBe(false);
+    const said = await page.innerText('[data-measured]');
+    expect(said).toContain('One thread: this page is not cross-origin isolated');
+    expect(said).toContain('Cross-Origin-Opener-Policy: same-origin');
+    expect(await page.innerText('[data-result=speed]')).toMatch(/1,024 tokens the pattern takes [\d.]+ ms/);
+  });
+
+  fitsTests(explorer, 'cost', '[data-section=cost][aria-busy=false] [data-row=Pairs]');
 }

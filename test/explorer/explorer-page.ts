@@ -7,11 +7,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { FIRST_STATE, type PageState, stateToHash } from '../../explorer/src/state/page-state.ts';
-import { type FolderServer, serveFolder } from '../../src/cli/serve-folder.ts';
+import type { FileServer } from '../../src/cli/serve-files.ts';
+import { serveFolders } from '../../src/cli/serve-folders.ts';
 import { executable, launchArguments } from '../browser/browser.ts';
 
 const vite = fileURLToPath(new URL('../../node_modules/vite/bin/vite.js', import.meta.url));
 const root = fileURLToPath(new URL('../../explorer', import.meta.url));
+const models = fileURLToPath(new URL('../../models', import.meta.url));
 
 /** The built explorer in real Chromium: one for all tests of one file. */
 export class ExplorerPage implements AsyncDisposable {
@@ -20,10 +22,10 @@ export class ExplorerPage implements AsyncDisposable {
   /** What the page complained of: uncaught errors, console errors and warnings. */
   readonly troubles: string[] = [];
   readonly #folder: string;
-  readonly #server: FolderServer;
+  readonly #server: FileServer;
   readonly #browser: Browser;
 
-  private constructor(folder: string, server: FolderServer, browser: Browser, page: Page) {
+  private constructor(folder: string, server: FileServer, browser: Browser, page: Page) {
     this.#folder = folder;
     this.#server = server;
     this.#browser = browser;
@@ -43,10 +45,15 @@ export class ExplorerPage implements AsyncDisposable {
       cwd: root,
       env: { ...process.env, NODE_ENV: 'production' },
     });
-    const server = await serveFolder(outDir);
+    const server = await serveFolders({ '/': outDir, '/models/': models });
     const browser = await chromium.launch({ executablePath: executable, args: [...launchArguments] });
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     return new ExplorerPage(folder, server, browser, page);
+  }
+
+  /** The same page from a server that does not isolate it. */
+  serveWithoutIsolation(): Promise<FileServer> {
+    return serveFolders({ '/': join(this.#folder, 'dist') }, { isIsolated: false });
   }
 
   /** Opens a state afresh: fields of FIRST_STATE where they are not given. */

@@ -37,6 +37,7 @@ describe.skipIf(!hasChromium)('the explorer in Chromium', () => {
         await page.setViewportSize({ width, height: 900 });
         await page.emulateMedia({ colorScheme });
         await page.waitForLoadState('networkidle');
+        if (id === 'matrix') await page.waitForSelector('canvas[data-missing="0"]');
         await explorer.shoot(`${id}-${width}-${colorScheme}`);
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
         // Each theme and each width at least once.

@@ -4,6 +4,7 @@ import { withRandomEdges } from '../../explorer/src/graph/random-edges.ts';
 import { compileMask, graphMeasures } from '../../src/mask/index.ts';
 import { parsePattern } from '../../src/pattern/index.ts';
 import type { ExplorerPage } from './explorer-page.ts';
+import { fitsTests } from './fits.ts';
 
 export function graphTests(explorer: () => ExplorerPage): void {
   const measured = () => explorer().page.waitForSelector('[data-measures=done]');
@@ -67,19 +68,5 @@ export function graphTests(explorer: () => ExplorerPage): void {
     await page.waitForSelector('[data-curve=none]', { timeout: 2000 });
   });
 
-  it.each([
-    [360, 'light'],
-    [1440, 'dark'],
-  ] as const)('is accessible with its figures and fits at %i pixels, %s', async (width, colorScheme) => {
-    const { page } = explorer();
-    await page.setViewportSize({ width, height: 900 });
-    await page.emulateMedia({ colorScheme });
-    await explorer().open({ section: 'graph', tokens: 512 });
-    await page.waitForSelector('[data-measures=done]');
-    expect(await explorer().axe()).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
-    await explorer().shoot(`graph-figures-${width}-${colorScheme}`);
-    await page.setViewportSize({ width: 1280, height: 900 });
-    await page.emulateMedia({ colorScheme: 'light' });
-  });
+  fitsTests(explorer, 'graph', '[data-measures=done]');
 }

@@ -50,6 +50,37 @@ export function matrixTests(explorer: () => ExplorerPage): void {
     expect(isDrawn.filter(Boolean).length).toBeGreaterThan(10);
   });
 
+  it.each([
+    ['dense', 0],
+    ['causal', 0],
+    ['causal&!window:40', 700_000],
+    ['strided(stride=12)', 524_288],
+  ])('draws %s over a million tokens as it is defined, whose blocks are too many to hold', async (text, at) => {
+    const pattern = parsePattern(text);
+    const n = 2 ** 20;
+    await open(text, n);
+    // The whole first: above the diagonal there is nothing but in dense attention, and below it something.
+    const whole = await view();
+    const none = '239,237,230,255';
+    const coarse = [
+      [n * 0.9, n * 0.1],
+      [n * 0.1, n * 0.9],
+    ] as const;
+    expect((await colours(coarse)).map((colour) => colour !== none)).toEqual([true, text === 'dense']);
+    await open(text, n, { own: { 'matrix.view': `${at},${at},16` } });
+    const { left, top, scale } = await view();
+    expect(scale).toBe(16);
+    expect(whole.scale).toBeLessThan(0.01);
+    const first = [Math.ceil((60 - top) / scale), Math.ceil((60 - left) / scale)];
+    const pairs = Array.from(
+      { length: 200 },
+      (_, i) => [first[0] + ((i * 7) % 30), first[1] + ((i * 11 + i) % 30)] as const,
+    );
+    const seen = (await colours(pairs)).map((colour) => colour !== none);
+    expect(seen).toEqual(pairs.map(([q, k]) => allows(pattern, { head: 0, q, k })));
+    expect(pairs.some(([q]) => q >= at)).toBe(true);
+  });
+
   it('tells full blocks from partial ones, or not, as it is asked', async () => {
     const { page } = explorer();
     await open('causal', 256);

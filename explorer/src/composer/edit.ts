@@ -99,9 +99,13 @@ export function step(pattern: Pattern, path: Path, by: 1 | -1): Pattern {
   return changed ?? pattern;
 }
 
+/** Whether the part at `outer` is the one at `inner` or has it inside. */
+export function holds(outer: Path, inner: Path): boolean {
+  return outer.every((at, i) => inner[i] === at);
+}
+
 /** Takes the part at `from` out and puts it beside the one at `to`. As it is where one holds the other. */
 export function move(pattern: Pattern, from: Path, to: Path, kind: Combination): Pattern {
-  const holds = (outer: Path, inner: Path): boolean => outer.every((at, i) => inner[i] === at);
   const part = partAt(pattern, from);
   if (part === undefined || from.length === 0 || holds(from, to)) return pattern;
   // A stand-in keeps paths valid until the part is at its new place.
@@ -109,6 +113,19 @@ export function move(pattern: Pattern, from: Path, to: Path, kind: Combination):
   const without = changeAt(pattern, from, () => standIn) ?? pattern;
   const moved = changeAt(without, to, (target) => combine(target, kind, part)) ?? pattern;
   return remove(moved, standIn) ?? pattern;
+}
+
+/** Puts the part at `path` together with the sibling before it: into that one where it is a group, else as one that allows either. */
+export function joinBefore(pattern: Pattern, path: Path): Pattern {
+  const at = path.at(-1) ?? 0;
+  if (at === 0) return pattern;
+  const to = [...path.slice(0, -1), at - 1];
+  return move(pattern, path, to, joinOf(partAt(pattern, to)));
+}
+
+/** How another part is put to this one where nothing else is said: as a group has its parts, and beside a single one as a union. */
+export function joinOf(part: Pattern | undefined): Combination {
+  return part?.kind === 'intersect' || part?.kind === 'perHead' ? part.kind : 'union';
 }
 
 function remove(pattern: Pattern, part: Pattern): Pattern | undefined {

@@ -1,6 +1,17 @@
 import { formatPattern, type Pattern, parsePattern } from '../../../src/pattern/index.ts';
 import { messageOf, type Page } from '../state/page.svelte.ts';
-import { type Combination, changeAt, combine, move, negate, type Path, regroup, step } from './edit.ts';
+import {
+  type Combination,
+  changeAt,
+  combine,
+  holds,
+  joinBefore,
+  move,
+  negate,
+  type Path,
+  regroup,
+  step,
+} from './edit.ts';
 
 /** What is being dragged: a part of the pattern, or a pattern from elsewhere in its text form. */
 export type Dragged = { readonly path: Path } | { readonly text: string };
@@ -45,6 +56,17 @@ export class Editor {
 
   step(path: Path, by: 1 | -1): void {
     this.set(step(this.pattern, path, by));
+  }
+
+  /** Puts a part together with the sibling before it. */
+  joinBefore(path: Path): void {
+    this.set(joinBefore(this.pattern, path));
+  }
+
+  /** Whether what is dragged can be dropped on the part at `path`: not on itself, nor on what is inside it. */
+  takes(path: Path): boolean {
+    const { dragged } = this;
+    return dragged !== undefined && !('path' in dragged && holds(dragged.path, path));
   }
 
   /** Puts a pattern beside the part at `path`. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FarfieldError } from '../../errors.ts';
 import { runCommandLine } from '../program.ts';
-import { serveFolder } from '../serve-folder.ts';
+import { serveFolders } from '../serve-folders.ts';
 
 describe('the server of the explorer', () => {
   let root: string;
@@ -21,7 +21,7 @@ describe('the server of the explorer', () => {
   afterAll(() => rm(root, { recursive: true, force: true }));
 
   it('serves the folder as isolated pages, with types, and nothing outside it', async () => {
-    await using server = await serveFolder(join(root, 'page'));
+    await using server = await serveFolders({ '/': join(root, 'page') });
     const index = await fetch(server.url);
     expect(await index.text()).toBe('<!doctype html>');
     expect(index.headers.get('content-type')).toContain('text/html');
@@ -44,10 +44,20 @@ describe('the server of the explorer', () => {
     }
   });
 
+  it('serves another folder below a path, and nothing outside that one either', async () => {
+    await mkdir(join(root, 'models', 'small'), { recursive: true });
+    await writeFile(join(root, 'models', 'small', 'config.json'), '{}');
+    await using server = await serveFolders({ '/': join(root, 'page'), '/models/': join(root, 'models') });
+    expect(await (await fetch(`${server.url}models/small/config.json`)).json()).toEqual({});
+    expect((await fetch(`${server.url}models/index.html`)).status).toBe(404);
+    expect((await fetch(`${server.url}models/..%2fsecret.txt`)).status).toBe(404);
+    expect((await fetch(server.url)).status).toBe(200);
+  });
+
   it('refuses a port that is in use', async () => {
-    await using server = await serveFolder(join(root, 'page'));
+    await using server = await serveFolders({ '/': join(root, 'page') });
     const { port } = new URL(server.url);
-    await expect(serveFolder(join(root, 'page'), Number(port))).rejects.toThrow(FarfieldError);
+    await expect(serveFolders({ '/': join(root, 'page') }, { port: Number(port) })).rejects.toThrow(FarfieldError);
   });
 });
 

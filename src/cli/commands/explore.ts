@@ -6,7 +6,7 @@ import { FarfieldError } from '../../errors.ts';
 import { parsePattern } from '../../pattern/index.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { serveFolder } from '../serve-folder.ts';
+import { serveFolders } from '../serve-folders.ts';
 
 interface Options {
   readonly pattern?: string;
@@ -17,6 +17,8 @@ interface Options {
 
 /** The built page, in a package and in a checkout. */
 const folder = fileURLToPath(new URL('../../../dist/explorer', import.meta.url));
+/** The model that the page runs is the package's own; its folder is served beside the page. */
+const models = fileURLToPath(new URL('../../../models', import.meta.url));
 
 export const registerExplore: Register = (program, start) => {
   addCommand(program, 'explore', {
@@ -43,7 +45,7 @@ async function explore(options: Options, context: CommandContext): Promise<void>
   if (!existsSync(`${folder}/index.html`)) {
     throw new FarfieldError(`the explorer is not built: there is no ${folder}; in a checkout, npm run build makes it`);
   }
-  await using server = await serveFolder(folder, port);
+  await using server = await serveFolders({ '/': folder, '/models/': models }, { port });
   const state = new URLSearchParams({
     ...(pattern !== undefined && { pattern }),
     ...(length !== undefined && { n: String(length) }),

@@ -6,11 +6,8 @@ import { readModelFiles } from './model-files.ts';
 import type { Answer, ModelFacts, Question, RowFacts, RunFacts } from './questions.ts';
 import { TextModel, type TextRun } from './text-model.ts';
 
-/** Empty where the package that this page was built from has no model. */
-const BUNDLED: Readonly<Record<string, string>> = import.meta.glob(
-  '../../../../models/farfield-small/{config.json,model.safetensors}',
-  { query: '?url', import: 'default', eager: true },
-);
+/** `farfield explore` serves the package's models here; a copy of the page that is served otherwise has them if it was built so. */
+const BUNDLED = new URL('../models/farfield-small/', import.meta.url);
 
 let device: WasmDevice | undefined;
 let model: TextModel | undefined;
@@ -36,19 +33,15 @@ async function open(given: Extract<Question, { kind: 'open' }>['files']): Promis
   return { model: facts };
 }
 
-async function bundled() {
-  const url = (name: string): string | undefined => Object.entries(BUNDLED).find(([path]) => path.endsWith(name))?.[1];
-  const [config, weights] = [url('config.json'), url('model.safetensors')];
-  if (config === undefined || weights === undefined) return undefined;
-  const get = async (address: string): Promise<Response> => {
-    const response = await fetch(new URL(address, import.meta.url));
-    if (!response.ok) throw new Error(`the model's file ${address} could not be fetched: status ${response.status}`);
-    return response;
-  };
-  return {
-    config: await (await get(config)).text(),
-    safetensors: new Uint8Array(await (await get(weights)).arrayBuffer()),
-  };
+/** The package's model; undefined where the page was put somewhere without it. */
+async function bundled(): Promise<{ config: string; safetensors: Uint8Array } | undefined> {
+  const get = (name: string): Promise<Response> => fetch(new URL(name, BUNDLED));
+  const [config, weights] = await Promise.all([get('config.json'), get('model.safetensors')]);
+  for (const { status, url } of [config, weights]) {
+    if (status === 404) return undefined;
+    if (status !== 200) throw new Error(`the model's file ${url} could not be fetched: status ${status}`);
+  }
+  return { config: await config.text(), safetensors: new Uint8Array(await weights.arrayBuffer()) };
 }
 
 async function run(ids: Int32Array, texts: readonly string[], onShare: (share: number) => void): Promise<RunFacts> {
