@@ -5,6 +5,7 @@ export * from './encoder/index.ts';
 export { createGpt, type GptConfig, type GptOptions, gptSpecifications } from './gpt.ts';
 export { type GptCheckpointOptions, gptCheckpoint } from './gpt-checkpoint.ts';
 export { gptAsLlama, type LlamaFiles } from './gpt-llama.ts';
+export { type HeadModel, type HeadOutput, type HeadRunOptions, loadHeadModel } from './head-model.ts';
 export { LanguageModel, type StreamOptions } from './language-model.ts';
 export { type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson, type RotaryScaling } from './llama-config.ts';
 export { createTrainableLlama, type TrainableLlamaOptions, trainableLlama } from './llama-trainable.ts';

@@ -1,11 +1,13 @@
 /** Questions whose answer is a passage of a document. */
 import { ArgumentError, TextError } from '../errors.ts';
+import type { HeadModel } from '../model/index.ts';
 import { type FilePlace, type TextDocument, tokenSpans } from '../text/index.ts';
 import { softmax } from './labels.ts';
 import { checkEncoder, type EncoderTaskOptions, runOptions } from './model-input.ts';
 import { type TokenWindow, tokenWindows } from './windows.ts';
 
-export interface AskOptions extends EncoderTaskOptions {
+/** `encoder`: one with the head of answers, or an encoder-decoder that has one (Seq2SeqReader). */
+export interface AskOptions extends EncoderTaskOptions<HeadModel> {
   readonly question: string;
   readonly document: TextDocument;
   /** How many answers, none of which share a token. Default 1. */
@@ -39,8 +41,8 @@ export interface AskResult {
 
 /**
  * Extractive question answering (Devlin et al., "BERT", section 4.2): the span whose start and end have the highest product of
- * probabilities. These are a softmax over the document's tokens of one window and the first token, which stands for "no answer here", so
- * that scores of windows compare. Tokens of the question have global attention where the model has it (Longformer, section 4.3). A
+ * probabilities. These are a softmax over the document's tokens of one window and, where the tokenizer puts one there, the first token,
+ * which stands for "no answer here", so that scores of windows compare. Tokens of the question have global attention where the model has it (Longformer, section 4.3). A
  * document longer than the model's positions is read in overlapping windows, packed.
  * @throws ModelError for a model with another head, TextError without a tokenizer, ArgumentError for a question without room for a text.
  */
@@ -51,7 +53,7 @@ export async function ask(options: AskOptions): Promise<AskResult> {
     if (!(Number.isInteger(value) && value > 0)) throw new ArgumentError(`${name} is ${value}; it must be at least 1`);
   }
   const around = tokenizer.aroundPair?.();
-  if (around === undefined || around.before.length === 0 || around.between.length === 0) {
+  if (around === undefined || around.before.length + around.between.length + around.after.length === 0) {
     throw new TextError('ask: the tokenizer does not say how a question and a text are put together (post_processor)');
   }
   const asked = tokenizer.encode(question, { addSpecialTokens: false });
@@ -84,7 +86,7 @@ export async function ask(options: AskOptions): Promise<AskResult> {
   const scored = windows.map((window, i): ScoredWindow => {
     const probabilities = (logits: Float32Array = new Float32Array()) => {
       const own = logits.subarray(head.length, head.length + window.end - window.start);
-      return softmax([logits[0] ?? 0, ...own]).subarray(1);
+      return around.before.length === 0 ? softmax(own) : softmax([logits[0] ?? 0, ...own]).subarray(1);
     };
     return { ...window, starts: probabilities(results[i]?.startLogits), ends: probabilities(results[i]?.endLogits) };
   });

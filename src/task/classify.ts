@@ -1,10 +1,12 @@
 /** Texts and their classes. */
 
+import type { HeadModel } from '../model/index.ts';
 import { labelsOf, softmax } from './labels.ts';
 import type { EncoderTaskOptions } from './model-input.ts';
 import { checkEncoder, runOptions } from './model-input.ts';
 
-export interface ClassifyOptions extends EncoderTaskOptions {
+/** `encoder`: one with the head of classes, or an encoder-decoder that has one (Seq2SeqReader). */
+export interface ClassifyOptions extends EncoderTaskOptions<HeadModel> {
   /** Each is read in one pass; a text with more tokens than the encoder has positions is refused. They run packed. */
   readonly texts: readonly string[];
 }
@@ -33,7 +35,13 @@ export async function classify(options: ClassifyOptions): Promise<Classification
   const tokenizer = checkEncoder('classify', encoder, 'sequenceClassification');
   const inputIds: Int32Array[] = [];
   for (const text of texts) inputIds.push(await tokenizer.encodeInPieces(text, signal ? { signal } : {}));
-  const results = await encoder.run({ inputIds, outputs: ['head'], ...runOptions(options) });
+  const results = await encoder.run({
+    inputIds,
+    // As published, of Longformer (section 4.3) and LED: the first token.
+    ...(encoder.hasGlobals ? { globalAttentionMask: inputIds.map((ids) => ids.map((_, i) => (i === 0 ? 1 : 0))) } : {}),
+    outputs: ['head'],
+    ...runOptions(options),
+  });
   return results.map(({ logits }, i) => {
     const scores = classScores(logits?.data ?? new Float32Array(), encoder.config.problem_type);
     const labels = labelsOf(encoder, scores.length);

@@ -1,8 +1,8 @@
 /** What config.json says of a classifier's classes. */
-import type { Encoder } from '../model/index.ts';
+import type { HeadModel } from '../model/index.ts';
 
 /** The name of each of `count` classes: `id2label`, else LABEL_0, LABEL_1, ..., as transformers names them. */
-export function labelsOf({ config }: Encoder, count: number): string[] {
+export function labelsOf({ config }: Pick<HeadModel, 'config'>, count: number): string[] {
   const { id2label } = config;
   const names =
     typeof id2label === 'object' && id2label !== null ? (id2label as Readonly<Record<string, unknown>>) : {};

@@ -6,7 +6,7 @@ import {
   addEncoderOptions,
   type EncoderOptions,
   openDocument,
-  openEncoderFor,
+  openHeadModelFor,
   readBehindProgress,
 } from './encoder-options.ts';
 
@@ -44,7 +44,7 @@ export const registerAsk: Register = (program, start) => {
 async function askDocument(options: Options, context: CommandContext): Promise<void> {
   const { question, top, overlap } = options;
   const document = await openDocument(options.text, '--text');
-  await using encoder = await openEncoderFor('questionAnswering', options, context);
+  await using encoder = await openHeadModelFor('questionAnswering', options, context);
   const result = await readBehindProgress(context, (running) =>
     ask({ encoder, question, document, top, ...(overlap === undefined ? {} : { overlap }), ...running }),
   );

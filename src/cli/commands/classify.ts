@@ -6,7 +6,7 @@ import {
   addEncoderOptions,
   type EncoderOptions,
   openDocument,
-  openEncoderFor,
+  openHeadModelFor,
   readBehindProgress,
 } from './encoder-options.ts';
 
@@ -35,7 +35,7 @@ export const registerClassify: Register = (program, start) => {
 async function classifyTexts(options: Options, context: CommandContext): Promise<void> {
   const texts: string[] = [];
   for (const file of options.text) texts.push((await openDocument(file, '--text')).text);
-  await using encoder = await openEncoderFor('sequenceClassification', options, context);
+  await using encoder = await openHeadModelFor('sequenceClassification', options, context);
   const results = await readBehindProgress(context, (running) => classify({ encoder, texts, ...running }));
   const named = results.map((result, i) => ({ text: options.text[i] ?? '', ...result }));
   const described = named.map(({ text, tokens, classes }) => {

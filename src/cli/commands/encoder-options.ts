@@ -2,7 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { FarfieldError } from '../../errors.ts';
-import { type Encoder, loadEncoder, type Task } from '../../model/index.ts';
+import {
+  type Encoder,
+  type HeadModel,
+  type LoadEncoderOptions,
+  loadEncoder,
+  loadHeadModel,
+  type Task,
+} from '../../model/index.ts';
 import { parsePattern } from '../../pattern/index.ts';
 import { readDocument, type TextDocument } from '../../text/index.ts';
 import { integer } from '../command.ts';
@@ -45,16 +52,26 @@ export function addEncoderOptions(command: Command): Command {
 }
 
 /** Loads the encoder with one head, behind a progress line. The caller disposes it. */
-export async function openEncoderFor(
+export function openEncoderFor(task: Task, options: EncoderOptions, context: CommandContext): Promise<Encoder> {
+  return openBehindProgress(loadEncoder, task, options, context);
+}
+
+/** The same of an encoder, or of an encoder-decoder with such a head. */
+export function openHeadModelFor(task: Task, options: EncoderOptions, context: CommandContext): Promise<HeadModel> {
+  return openBehindProgress(loadHeadModel, task, options, context);
+}
+
+async function openBehindProgress<Model>(
+  load: (path: string, options: LoadEncoderOptions) => Promise<Model>,
   task: Task,
   { model, pattern, positions, threads, streamWeights = false }: EncoderOptions,
   context: CommandContext,
-): Promise<Encoder> {
+): Promise<Model> {
   const { progress, signal } = context;
   using download = hubProgress(context);
   let line: Progress | undefined;
   try {
-    return await loadEncoder(model, {
+    return await load(model, {
       task,
       positions,
       ...(pattern === undefined ? {} : { pattern: parsePattern(pattern) }),

@@ -11,11 +11,9 @@ import { compileRows } from './compile-rows.ts';
 import { GlobalRows } from './global-rows.ts';
 import { HeadRunner, means, type Rows } from './head-runner.ts';
 import type { PairsOf, RandomBlockTables } from './layout.ts';
-import { checkSequences, type EncoderInput, packSequences } from './sequences.ts';
+import { checkSequences, type EncoderInput, groupsOf, packSequences } from './sequences.ts';
 import { TableRows } from './table-rows.ts';
 import type { EncoderTensors } from './tensors.ts';
-
-const ROWS_TOGETHER = 16_384;
 
 export interface EncoderRunOptions extends EncoderInput {
   /** Which outputs to compute. Default: 'hidden', and 'pooled' and 'head' where the model has them. */
@@ -178,7 +176,7 @@ export class Encoder implements AsyncDisposable {
     }
     const result = this.#turn.then(async () => {
       if (this.#disposed) throw new DeviceError('run: the encoder was disposed');
-      const groups = groupsOf(sequences, options.rowsTogether ?? ROWS_TOGETHER);
+      const groups = groupsOf(sequences, options.rowsTogether);
       const outputs: EncoderOutput[] = [];
       for (const [i, group] of groups.entries()) {
         const own = places?.slice(outputs.length, outputs.length + group.length);
@@ -290,21 +288,6 @@ export class Encoder implements AsyncDisposable {
       }),
     );
   }
-}
-
-/** Neighbours in the batch, as many together as are worth it. */
-function groupsOf(sequences: readonly EncoderSequence[], rowsTogether: number): EncoderSequence[][] {
-  const groups: EncoderSequence[][] = [];
-  let rows = Infinity;
-  for (const sequence of sequences) {
-    rows += sequence.ids.length;
-    if (rows > rowsTogether) {
-      groups.push([]);
-      rows = sequence.ids.length;
-    }
-    groups.at(-1)?.push(sequence);
-  }
-  return groups;
 }
 
 function floatsOf(outputs: ProgramOutputs, name: string): Float32Array {

@@ -15,15 +15,20 @@ import type { LoadEncoderOptions } from './load.ts';
 import { EncoderTensors } from './tensors.ts';
 
 export async function loadEncoderFromDisk(path: string, options: LoadEncoderOptions): Promise<Encoder> {
-  const { pattern, positions = 'given', weights } = options;
+  return openEncoderFolder(path, options, (opened) => openEncoder(path, opened, options));
+}
+
+export async function openEncoder(
+  path: string,
+  { checkpoint, config, source, start }: OpenedFolder,
+  { pattern, positions = 'given', weights, task: asked }: LoadEncoderOptions,
+): Promise<Encoder> {
   if (pattern !== undefined) checkPattern(pattern);
-  return openEncoderFolder(path, options, async ({ checkpoint, config, source, start }) => {
-    const { architecture, task } = findEncoder(config, source, options.task);
-    const { prefix, headNames } = architecture;
-    const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
-    const model = architecture.read(config, { source, task, tensors, pattern, positions });
-    return Encoder.create({ model, task, config, tensors, weights, ...(await start(model.vocabularySize)) });
-  });
+  const { architecture, task } = findEncoder(config, source, asked);
+  const { prefix, headNames } = architecture;
+  const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
+  const model = architecture.read(config, { source, task, tensors, pattern, positions });
+  return Encoder.create({ model, task, config, tensors, weights, ...(await start(model.vocabularySize)) });
 }
 
 /** What a model needs beside its graph. */

@@ -81,6 +81,26 @@ export function packSequences(
   return { layout: { rows, sequences: packed, ...(randomBlocks ? { randomBlocks } : {}) }, ids, tokenTypes };
 }
 
+const ROWS_TOGETHER = 16_384;
+
+/** Neighbours in the batch, as many together as are worth it; a longer sequence is alone. */
+export function groupsOf<Sequence extends Pick<EncoderSequence, 'ids'>>(
+  sequences: readonly Sequence[],
+  rowsTogether = ROWS_TOGETHER,
+): Sequence[][] {
+  const groups: Sequence[][] = [];
+  let rows = Infinity;
+  for (const sequence of sequences) {
+    rows += sequence.ids.length;
+    if (rows > rowsTogether) {
+      groups.push([]);
+      rows = sequence.ids.length;
+    }
+    groups.at(-1)?.push(sequence);
+  }
+  return groups;
+}
+
 function numbers(name: string, list: ArrayLike<number>, length: number, end: number, what: string): Int32Array {
   checkLength(name, list, length);
   const result = Int32Array.from(list);

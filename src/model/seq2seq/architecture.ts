@@ -1,6 +1,6 @@
 /** What a file of an encoder-decoder gives. */
 import type { HostTensor, Value } from '../../graph/index.ts';
-import type { EncoderModel } from '../encoder/architecture.ts';
+import type { EncoderModel, Head, Task } from '../encoder/architecture.ts';
 import type { EncoderBuilder, Scores } from '../encoder/builder.ts';
 import type { Layout } from '../encoder/layout.ts';
 import type { EncoderTensors } from '../encoder/tensors.ts';
@@ -34,6 +34,8 @@ export interface Seq2SeqModel {
   /** Adds the head: logits [rows, vocabulary]. */
   readonly head: (builder: EncoderBuilder, hidden: Value) => Value;
   /** The token that the decoder begins with. */
+  /** What a decoder that has read the text again says of it, from its last hidden state: heads that do not write. */
+  readonly heads?: Readonly<Partial<Record<Task, Head['build']>>>;
   readonly startToken: number;
   readonly endToken: number | undefined;
 }
@@ -65,6 +67,8 @@ export interface ReadSeq2SeqContext {
 export interface Seq2SeqArchitecture {
   readonly className: string;
   readonly prefix: string;
+  /** Starts of the names of the tensors of `heads`. */
+  readonly headNames?: readonly string[];
   /** Throws ModelError where a field is missing or impossible. */
   readonly read: (config: unknown, context: ReadSeq2SeqContext) => Seq2SeqModel;
 }

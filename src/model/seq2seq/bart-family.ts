@@ -5,9 +5,10 @@
  */
 import * as v from 'valibot';
 import { ArgumentError } from '../../errors.ts';
-import { add, gemm, type HostTensor, ROWS, scaleBy, type Value } from '../../graph/index.ts';
+import { add, gemm, type HostTensor, ROWS, scaleBy, tanh, type Value } from '../../graph/index.ts';
 import { checkHeads, count, flag, index, int64, parseConfig, text } from '../encoder/architecture.ts';
-import { checkActivation, type EncoderBuilder } from '../encoder/builder.ts';
+import { labels, questionAnswering } from '../encoder/bert-family.ts';
+import { checkActivation, type EncoderBuilder, widthOf } from '../encoder/builder.ts';
 import type { DecoderBatch, DecoderBuilder, Seq2SeqModel } from './architecture.ts';
 
 const schema = v.looseObject({
@@ -92,10 +93,27 @@ export function bartFeedForward(b: EncoderBuilder, config: BartConfig, x: Value,
   );
 }
 
-/** The decoder, the memory and the head of a model. */
+/** Starts of the names of the tensors of the heads that do not write. */
+export const BART_HEADS = ['classification_head.', 'qa_outputs.'];
+
+/** BART, section 3: a class is told from a text's last end token, the ends of an answer from every token. */
+const heads: Seq2SeqModel['heads'] = {
+  sequenceClassification(b, hidden) {
+    b.tensors.allow('final_logits_bias');
+    const wide = tanh(b.graph, b.linear(hidden, 'classification_head.dense', widthOf(hidden)));
+    const name = 'classification_head.out_proj';
+    return { logits: b.linear(wide, name, labels(b, name)) };
+  },
+  questionAnswering(b, hidden) {
+    b.tensors.allow('final_logits_bias');
+    return questionAnswering().build(b, hidden);
+  },
+};
+
+/** The decoder, the memory and the heads of a model. */
 export function bartDecoder(
   config: BartConfig,
-): Pick<Seq2SeqModel, 'decoder' | 'memory' | 'head' | 'startToken' | 'endToken'> {
+): Pick<Seq2SeqModel, 'decoder' | 'memory' | 'head' | 'heads' | 'startToken' | 'endToken'> {
   const { d_model, vocab_size, decoder_layers, decoder_attention_heads, decoder_ffn_dim, attentionBias: bias } = config;
   return {
     decoder: {
@@ -141,6 +159,7 @@ export function bartDecoder(
       const bias = b.tensors.has('final_logits_bias') ? b.tensor('final_logits_bias', [1, vocab_size]) : undefined;
       return gemm(b.graph, hidden, b.tensor('shared.weight', [vocab_size, d_model]), bias, { transB: true });
     },
+    heads,
     startToken: config.decoder_start_token_id,
     endToken: config.eos_token_id ?? undefined,
   };

@@ -10,6 +10,7 @@ import { bigBirdPairs } from '../encoder/bigbird.ts';
 import { withinSequences } from '../encoder/layout.ts';
 import type { Seq2SeqArchitecture } from './architecture.ts';
 import {
+  BART_HEADS,
   bartDecoder,
   bartEmbeddings,
   bartEnd,
@@ -33,6 +34,7 @@ const schema = v.looseObject({
 export const bigBirdPegasus: Seq2SeqArchitecture = {
   className: 'BigBirdPegasus',
   prefix: 'model',
+  headNames: BART_HEADS,
   read(json, { source }) {
     const own = parseConfig(schema, json, source);
     const config = readBartConfig(json, source, {

@@ -58,7 +58,8 @@ export async function compileSeq2Seq(parts: Seq2SeqParts): Promise<Seq2SeqProgra
   decoder.graph.output(last, 'last_hidden');
 
   const head = new EncoderBuilder('head', tensors);
-  head.graph.output(model.head(head, rowsInput(head, hiddenSize)), 'logits');
+  const build = parts.head ?? ((b, hidden) => ({ logits: model.head(b, hidden) }));
+  for (const [name, value] of Object.entries(build(head, rowsInput(head, hiddenSize)))) head.graph.output(value, name);
   tensors.check();
 
   const scores = new Map([...(await encoder.loadScores()), ...(await decoder.loadScores())]);

@@ -7,6 +7,7 @@ import { count, parseConfig } from '../encoder/architecture.ts';
 import { longformerAttention, windowSides } from '../encoder/longformer.ts';
 import type { Seq2SeqArchitecture } from './architecture.ts';
 import {
+  BART_HEADS,
   bartDecoder,
   bartEmbeddings,
   bartEnd,
@@ -25,6 +26,7 @@ const schema = v.looseObject({
 export const led: Seq2SeqArchitecture = {
   className: 'LED',
   prefix: 'led',
+  headNames: BART_HEADS,
   read(json, { source }) {
     const own = parseConfig(schema, json, source);
     const config = readBartConfig(json, source, {

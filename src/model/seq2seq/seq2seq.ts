@@ -3,10 +3,11 @@ import type { WasmDevice } from '../../attention/index.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
 import type { DenseBackend, HostTensor, Program } from '../../graph/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
+import type { Head } from '../encoder/architecture.ts';
 import { packedAttention } from '../encoder/attend.ts';
 import type { ScoresOf } from '../encoder/builder.ts';
 import type { Matrix } from '../encoder/encoder.ts';
-import type { HeadRunner } from '../encoder/head-runner.ts';
+import type { HeadRunner, Rows } from '../encoder/head-runner.ts';
 import type { Layout, PairsOf } from '../encoder/layout.ts';
 import { checkSequences, type EncoderInput, packSequences } from '../encoder/sequences.ts';
 import type { EncoderTensors } from '../encoder/tensors.ts';
@@ -31,9 +32,14 @@ export interface EncodeOptions extends EncoderInput {
   readonly signal?: AbortSignal;
 }
 
+/** Of a decoder. */
+export type DecoderInput = Pick<EncoderInput, 'inputIds' | 'attentionMask'> & { readonly signal?: AbortSignal };
+
 export interface Seq2SeqParts {
   readonly model: Seq2SeqModel;
   readonly tensors: EncoderTensors;
+  /** Default: the head that writes. */
+  readonly head?: Head['build'] | undefined;
   readonly tokenizer?: Tokenizer | undefined;
   /** What the publisher says of outputs. Default: nothing. */
   readonly generation?: Generation;
@@ -93,6 +99,12 @@ export class Seq2Seq implements AsyncDisposable {
     return new Seq2Seq(parts, await compileSeq2Seq(parts));
   }
 
+  /** What encode() and headOutputs() count in onProgress. */
+  get steps(): { readonly encoder: number; readonly decoder: number } {
+    const { encoder, decoder } = this.#programs;
+    return { encoder: encoder.attentionNodes.length, decoder: decoder.attentionNodes.length };
+  }
+
   /** Reads texts. @throws ArgumentError for ids, masks or lengths that the model does not have. */
   async encode(options: EncodeOptions): Promise<EncodedTexts> {
     const { model, device } = this.#parts;
@@ -136,12 +148,27 @@ export class Seq2Seq implements AsyncDisposable {
    * The logits of what follows each token of the decoder's sequences, one for each text: `inputIds` and `attentionMask` are the
    * decoder's [N, vocabulary]. Rows of masked tokens behind the last that counts are 0.
    */
-  async logits(
+  async logits(texts: EncodedTexts, options: DecoderInput): Promise<Matrix[]> {
+    const { layout, outputs } = await this.headOutputs(texts, options);
+    const [logits] = outputs;
+    if (logits === undefined) throw new TypeError('the head has no logits');
+    return layout.sequences.map(({ givenLength }, i) => {
+      const data = new Float32Array(givenLength * logits.width);
+      data.set(logits.data[i] ?? []);
+      return { data, shape: [givenLength, logits.width] };
+    });
+  }
+
+  /** What the head says of the rows of the decoder's sequences that count, or of those at `places` only. */
+  async headOutputs(
     texts: EncodedTexts,
-    options: Pick<EncoderInput, 'inputIds' | 'attentionMask'> & { readonly signal?: AbortSignal },
-  ): Promise<Matrix[]> {
+    options: DecoderInput & {
+      readonly places?: readonly (readonly number[])[];
+      readonly onProgress?: (done: number, total: number) => void;
+    },
+  ): Promise<{ readonly layout: Layout; readonly outputs: readonly Rows[] }> {
     const { model, device } = this.#parts;
-    const { signal } = options;
+    const { places, onProgress, signal } = options;
     const plain = { ...model.encoder, hasGlobals: false, defaults: () => ({}) };
     const sequences = checkSequences(options, plain);
     if (sequences.length !== texts.layout.sequences.length) {
@@ -152,18 +179,15 @@ export class Seq2Seq implements AsyncDisposable {
     return this.#inTurn(async () => {
       const { decoder, decoderPairs: pairsOf, head, scores } = this.#programs;
       const feeds = { ...model.decoder.feeds({ layout, ids: packed.ids, first: 0 }), ...texts.memory };
-      const attention = packedAttention(device, layout, { pairsOf, scores, signal });
+      const attend = packedAttention(device, layout, { pairsOf, scores, signal });
       const { last_hidden: last } = await decoder.run(feeds, {
-        attention,
+        attention: async (node, inputs) => {
+          await attend(node, inputs);
+          onProgress?.(node.index + 1, decoder.attentionNodes.length);
+        },
         ...(signal === undefined ? {} : { signal }),
       });
-      const [logits] = await head.run(floats(last), layout, undefined, signal);
-      if (logits === undefined) throw new TypeError('the head has no logits');
-      return layout.sequences.map(({ givenLength }, i) => {
-        const data = new Float32Array(givenLength * logits.width);
-        data.set(logits.data[i] ?? []);
-        return { data, shape: [givenLength, logits.width] };
-      });
+      return { layout, outputs: await head.run(floats(last), layout, places, signal) };
     });
   }
 
