@@ -3,6 +3,7 @@ import { toStorage } from '../attention/index.ts';
 import { writeSafetensors } from '../checkpoint/safetensors-writer.ts';
 import { ModelError } from '../errors.ts';
 import { byteTokenizerFiles } from '../text/byte-tokenizer.ts';
+import { byteVocabulary } from '../text/byte-vocabulary.ts';
 import type { GptConfig } from './gpt.ts';
 import { gptAsLlama } from './gpt-llama.ts';
 import type { Parameter } from './trainable.ts';
@@ -13,8 +14,6 @@ export interface GptCheckpointOptions {
 }
 
 const TYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const;
-/** Ids of the byte vocabulary. */
-const BYTES = 259;
 
 /**
  * The files of a folder that loadLanguageModel(), `--model` and other readers of Llamas open, by name, each in pieces: config.json,
@@ -40,7 +39,7 @@ export function gptCheckpoint(
     ['config.json', jsonBytes({ ...config, dtype })],
     ['model.safetensors', writeSafetensors(stored, { format: 'pt' })],
   ]);
-  if (gpt.vocabularySize === BYTES) {
+  if (gpt.vocabularySize === byteVocabulary.size) {
     for (const [name, content] of Object.entries(byteTokenizerFiles())) files.set(name, jsonBytes(content));
   }
   return files;

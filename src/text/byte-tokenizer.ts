@@ -1,13 +1,18 @@
 /** A vocabulary of bytes as Hugging Face's tokenizer files, so that everything that reads those reads byte-level models too. */
 import { byteCharacters } from './byte-level.ts';
+import { byteVocabulary } from './byte-vocabulary.ts';
 
-/** Content of the tokens after the 256 bytes; the same ids as byteVocabulary of train/. */
-const SPECIAL = ['<|end|>', '<|mask|>', '<|class|>'] as const;
-const [END, MASK, CLASS] = SPECIAL;
+/** Content of the tokens after the bytes. */
+const [END, MASK, CLASS] = ['<|end|>', '<|mask|>', '<|class|>'] as const;
+const SPECIAL = [
+  { id: byteVocabulary.documentEnd, content: END },
+  { id: byteVocabulary.mask, content: MASK },
+  { id: byteVocabulary.classification, content: CLASS },
+];
 
 /**
- * tokenizer.json and tokenizer_config.json of 259 tokens: the bytes of a text's UTF-8 are its ids, 256 ends a document and stands
- * before its first byte, 257 replaces a masked byte, 258 classifies.
+ * tokenizer.json and tokenizer_config.json of byteVocabulary: the bytes of a text's UTF-8 are its ids, and the end of a document stands
+ * before its first byte too.
  */
 export function byteTokenizerFiles(): Readonly<Record<'tokenizer.json' | 'tokenizer_config.json', object>> {
   const first = { SpecialToken: { id: END, type_id: 0 } };
@@ -15,8 +20,8 @@ export function byteTokenizerFiles(): Readonly<Record<'tokenizer.json' | 'tokeni
   return {
     'tokenizer.json': {
       version: '1.0',
-      added_tokens: SPECIAL.map((content, i) => ({
-        id: 256 + i,
+      added_tokens: SPECIAL.map(({ id, content }) => ({
+        id,
         content,
         single_word: false,
         lstrip: false,
@@ -30,7 +35,7 @@ export function byteTokenizerFiles(): Readonly<Record<'tokenizer.json' | 'tokeni
         type: 'TemplateProcessing',
         single: [first, sequence],
         pair: [first, sequence, first, { Sequence: { id: 'B', type_id: 0 } }],
-        special_tokens: { [END]: { id: END, ids: [256], tokens: [END] } },
+        special_tokens: { [END]: { id: END, ids: [byteVocabulary.documentEnd], tokens: [END] } },
       },
       decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
       model: {

@@ -1,15 +1,9 @@
 /** Bytes as tokens: no tokenizer, any file. */
-
+import { byteVocabulary } from '../../text/byte-vocabulary.ts';
 import { type FileIndex, type IndexOptions, indexFiles } from './file-index.ts';
 import type { DataFile } from './files.ts';
 import { FileReader } from './files.ts';
 import type { TokenSet } from './token-set.ts';
-
-/**
- * The byte vocabulary: 0 to 255 are the bytes, whatever they are; 256 ends a document, and so also begins one; 257 replaces a masked
- * byte; 258 is the token whose output classifies a sequence, [CLS] of BERT.
- */
-export const byteVocabulary = { documentEnd: 256, mask: 257, classification: 258, size: 259 } as const;
 
 export interface ByteSet extends TokenSet {
   readonly index: FileIndex;

@@ -1,5 +1,6 @@
 /** Data for training: sets of documents and of labelled sequences, and the batches made of them. */
-export { type ByteSet, byteVocabulary, openByteSet } from './byte-set.ts';
+export { byteVocabulary } from '../../text/byte-vocabulary.ts';
+export { type ByteSet, openByteSet } from './byte-set.ts';
 export { type ClassificationOptions, classificationBatches } from './classification-batches.ts';
 export type { FileIndex, IndexedFile, IndexOptions } from './file-index.ts';
 export { chosenFiles, type DataFile, memoryFiles } from './files.ts';

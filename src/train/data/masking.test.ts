@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { byteVocabulary } from '../../text/byte-vocabulary.ts';
 import type { TrainingBatch } from '../trainable.ts';
-import { byteVocabulary, openByteSet } from './byte-set.ts';
+import { openByteSet } from './byte-set.ts';
 import { memoryFiles } from './files.ts';
 import { bertMasking, masker } from './masking.ts';
 import { type TextBatchOptions, textBatches } from './text-batches.ts';

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ArgumentError, DataError } from '../../errors.ts';
+import { byteVocabulary } from '../../text/byte-vocabulary.ts';
 import type { TrainingBatch } from '../trainable.ts';
-import { byteVocabulary, openByteSet } from './byte-set.ts';
+import { openByteSet } from './byte-set.ts';
 import { memoryFiles } from './files.ts';
 import type { BatchSource } from './source.ts';
 import { type TextBatchOptions, textBatches } from './text-batches.ts';

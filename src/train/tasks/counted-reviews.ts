@@ -1,5 +1,5 @@
 /** Reviews made by code, one token a byte: a stand-in for the Long Range Arena's text classification, whose reviews (IMDb) are not here. */
-import { byteVocabulary } from '../data/byte-set.ts';
+import { byteVocabulary } from '../../text/byte-vocabulary.ts';
 import type { RandomStream } from '../data/random.ts';
 import type { Generator } from './generated-set.ts';
 

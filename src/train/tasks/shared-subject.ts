@@ -1,5 +1,5 @@
 /** Pairs of documents made by code: a stand-in for the Long Range Arena's document retrieval, whose papers (AAN) are not here. */
-import { byteVocabulary } from '../data/byte-set.ts';
+import { byteVocabulary } from '../../text/byte-vocabulary.ts';
 import type { RandomStream } from '../data/random.ts';
 import type { Generator } from './generated-set.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { byteVocabulary } from '../data/byte-set.ts';
+import { byteVocabulary } from '../../text/byte-vocabulary.ts';
 import { randomStream } from '../data/random.ts';
 import { countedReviews } from './counted-reviews.ts';
 import type { Generator } from './generated-set.ts';
