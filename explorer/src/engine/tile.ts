@@ -49,14 +49,24 @@ export function makeTile(blocks: Blocks, head: number, level: number, column: nu
 
 function countCells(blocks: HeadBlocks, area: Area, counts: Float64Array, isPartial: Uint8Array): void {
   const { cell, top, left, bottom, right } = area;
-  for (let q = top; q < bottom; q += cell) {
-    for (let k = left; k < right; k += cell) {
-      const place = ((q - top) / cell) * TILE_SIDE + (k - left) / cell;
-      const { pairs, full, kept } = blocks.count(q, k, cell);
+  /** Goes into a square only where it is neither empty nor full. */
+  const count = (q: number, k: number, side: number): void => {
+    if (q >= bottom || k >= right) return;
+    const { pairs, full, kept } = blocks.count(q, k, side);
+    if (kept === 0) return;
+    const place = ((q - top) / cell) * TILE_SIDE + (k - left) / cell;
+    if (side === cell) {
       counts[place] = pairs;
       if (kept > full) isPartial[place] = 1;
+    } else if (pairs === side * side) {
+      for (let y = 0; y < side / cell; y++)
+        counts.fill(cell * cell, place + y * TILE_SIDE, place + y * TILE_SIDE + side / cell);
+    } else {
+      const half = side / 2;
+      for (const y of [0, half]) for (const x of [0, half]) count(q + y, k + x, half);
     }
-  }
+  };
+  count(top, left, TILE_SIDE * cell);
 }
 
 function readBlocks(blocks: Blocks, head: number, area: Area, counts: Float64Array, isPartial: Uint8Array): void {

@@ -21,17 +21,24 @@ export function tilePicture({ share, isPartial }: Tile, colours: CellColours, si
   const context = picture.getContext('2d');
   if (context === null) return picture;
   const image = context.createImageData(side, side);
+  const pixels = new Uint32Array(image.data.buffer);
+  const [full, partial] = [shadesOf(colours.full), shadesOf(colours.partial)];
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {
       const place = y * TILE_SIDE + x;
-      const part = share[place];
-      if (part === 0) continue;
-      const pixel = (y * side + x) * 4;
-      image.data.set(isPartial[place] === 1 ? colours.partial : colours.full, pixel);
-      // A single pair of a large cell must still be seen.
-      image.data[pixel + 3] = Math.round(90 + 165 * Math.sqrt(part / 255));
+      pixels[y * side + x] = (isPartial[place] === 1 ? partial : full)[share[place]];
     }
   }
   context.putImageData(image, 0, 0);
   return picture;
+}
+
+/** The pixel of each share, as canvases hold them: nothing for none, and enough for a single pair of a large cell to be seen. */
+function shadesOf(channels: readonly number[]): Uint32Array {
+  const bytes = new Uint8ClampedArray(256 * 4);
+  for (let share = 1; share < 256; share++) {
+    bytes.set(channels, share * 4);
+    bytes[share * 4 + 3] = Math.round(90 + 165 * Math.sqrt(share / 255));
+  }
+  return new Uint32Array(bytes.buffer);
 }

@@ -7,7 +7,7 @@ import type { Answer, ModelFacts, Question, RowFacts, RunFacts } from './questio
 import { TextModel, type TextRun } from './text-model.ts';
 
 /** `farfield explore` serves the package's models here; a copy of the page that is served otherwise has them if it was built so. */
-const BUNDLED = new URL('../models/farfield-small/', import.meta.url);
+const BUNDLED = new URL(/* @vite-ignore */ '../models/farfield-small/', import.meta.url);
 
 let device: WasmDevice | undefined;
 let model: TextModel | undefined;
