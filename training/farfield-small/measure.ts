@@ -1,9 +1,10 @@
 /**
  * Bits per byte of files that farfield-small was not trained on, beside gzip -9 and xz -9 of the same bytes (xz must be installed):
  *
- *     node training/farfield-small/measure.ts [--model farfield-small] [--length BYTES] FILE...
+ *     node training/farfield-small/measure.ts [--model farfield-small] [--length BYTES] [--windows] FILE...
  *
- * Each file is read from its first byte to its last in one stream, under the pattern the model was trained with.
+ * Each file is read from its first byte to its last in one stream, under the pattern the model was trained with; with --windows in
+ * sequences of the model's context, each from its own beginning.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -48,7 +49,7 @@ for (const path of positionals) {
   const row = [
     basename(path),
     `${bytes.length} bytes`,
-    `${(bits / bytes.length).toFixed(3)} farfield-small`,
+    `${(bits / bytes.length).toFixed(3)} ${basename(values.model)}`,
     `${perByte(xz)} xz -9`,
     `${perByte(gzipSync(bytes, { level: 9 }).length)} gzip -9`,
     `${Math.round(bytes.length / seconds)} bytes/s`,
