@@ -30,6 +30,8 @@ export interface LanguageModelParts {
   readonly device: WasmDevice;
   /** Bytes of the weights in memory. */
   readonly weightBytes: number;
+  /** Default: none. */
+  readonly leftOut?: Readonly<Record<string, number>> | undefined;
   readonly machine: Machine;
   /** Frees what the opener made beside these. */
   readonly close: () => Promise<void>;
@@ -41,6 +43,8 @@ export class LanguageModel implements AsyncDisposable {
   readonly tokenizer: Tokenizer;
   /** Tokens that end a text or an answer, beside the tokenizer's end of text. */
   readonly endTokens: readonly number[];
+  /** Parts of the checkpoint that are not of texts, and so not read, with their numbers of tensors: of Gemma 3 those that see. */
+  readonly leftOut: Readonly<Record<string, number>>;
   readonly #parts: LanguageModelParts;
   readonly #streams = new Set<TokenStream>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -50,6 +54,7 @@ export class LanguageModel implements AsyncDisposable {
     this.config = parts.config;
     this.tokenizer = parts.tokenizer;
     this.endTokens = parts.endTokens ?? [];
+    this.leftOut = parts.leftOut ?? {};
     this.#parts = parts;
   }
 

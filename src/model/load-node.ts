@@ -11,6 +11,7 @@ import { loadTokenizer } from '../text/node.ts';
 import { bundledPath } from './bundled-node.ts';
 import { DECODERS, findDecoder } from './decoder/architectures.ts';
 import { DecoderEngine } from './decoder/engine.ts';
+import { PICTURE_MODEL_TYPES, textPart } from './decoder/text-part.ts';
 import { endTokensOfGguf } from './generation.ts';
 import { generationIn } from './generation-node.ts';
 import type { DecoderSizes, LanguageEngine } from './language-engine.ts';
@@ -38,7 +39,7 @@ export async function loadFromDisk(given: string, options: LoadLanguageModelOpti
     for (const step of cleanUp.splice(0).reverse()) await step();
   };
   try {
-    const { config, weightBytes, create } = await decoderOf(opened, path, kind, options.adapter);
+    const { config, weightBytes, leftOut, create } = await decoderOf(opened, path, kind, options.adapter);
     const tokenizer = options.tokenizer ?? (await tokenizerOf(opened, path));
     checkVocabulary(tokenizer, config.vocabularySize);
     const endTokens = await endTokensOf(opened, path);
@@ -53,7 +54,7 @@ export async function loadFromDisk(given: string, options: LoadLanguageModelOpti
       ...(onProgress === undefined ? {} : { onProgress }),
       ...(signal === undefined ? {} : { signal }),
     });
-    return new LanguageModel({ config, tokenizer, endTokens, engine, device, weightBytes, machine, close });
+    return new LanguageModel({ config, tokenizer, endTokens, engine, device, weightBytes, leftOut, machine, close });
   } catch (error) {
     await close();
     throw error;
@@ -65,6 +66,8 @@ interface FoundDecoder {
   readonly config: DecoderSizes;
   /** Bytes of the weights in memory. */
   readonly weightBytes: number;
+  /** See LanguageModel. */
+  readonly leftOut?: Readonly<Record<string, number>>;
   readonly create: (
     device: WasmDevice,
     backend: DenseBackend,
@@ -78,8 +81,10 @@ async function decoderOf(
   kind: 'quantized' | 'f32',
   adapter: string | undefined,
 ): Promise<FoundDecoder> {
-  const { checkpoint, format } = opened;
-  const architecture = format === 'gguf' ? undefined : findDecoder(opened.config);
+  const { format } = opened;
+  const source = `${path}: config.json`;
+  const { config: json, checkpoint, leftOut } = textPart(opened.config ?? {}, opened.checkpoint, source);
+  const architecture = format === 'gguf' ? undefined : findDecoder(json);
   if (architecture === undefined) {
     const config = configOf(opened, path);
     const weights = openLlamaWeights(checkpoint, config, { format, weights: kind, source: path });
@@ -93,7 +98,7 @@ async function decoderOf(
       `${path}: adapters are implemented for the Llama family, not for ${opened.config?.model_type}`,
     );
   }
-  const model = architecture.read(opened.config, `${path}: config.json`);
+  const model = architecture.read(json, source);
   const elements = checkpoint.names().map((name) => {
     const { shape } = checkpoint.info(name);
     // Two numbers of MXFP4 to a byte.
@@ -102,6 +107,7 @@ async function decoderOf(
   return {
     config: model.sizes,
     weightBytes: 4 * elements.reduce((sum, count) => sum + count, 0),
+    leftOut,
     create: (device, backend, options) =>
       DecoderEngine.create({ model, checkpoint, source: path, device, backend, ...options }),
   };
@@ -155,7 +161,7 @@ function configOf({ format, metadata, config }: OpenedCheckpoint, path: string):
   if (config === undefined) throw new ModelError(`${path}: there is no config.json beside the weights`);
   const type = config.model_type;
   if (!ARCHITECTURES.some((known) => known === type)) {
-    const known = [...ARCHITECTURES, ...Object.keys(DECODERS)].join(', ');
+    const known = [...ARCHITECTURES, ...Object.keys(DECODERS), ...PICTURE_MODEL_TYPES].join(', ');
     throw new ModelError(
       `${path}: config.json: model_type is ${JSON.stringify(type)}; Farfield implements these decoders: ${known} (SmolLM2 is a llama)`,
     );

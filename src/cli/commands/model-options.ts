@@ -7,6 +7,7 @@ import { type Pattern, parsePattern } from '../../pattern/index.ts';
 import { decodeText } from '../../text/index.ts';
 import { integer } from '../command.ts';
 import type { CommandContext } from '../context.ts';
+import { formatCount } from '../format.ts';
 import type { Progress } from '../progress.ts';
 import { hubProgress } from './hub-progress.ts';
 
@@ -65,7 +66,7 @@ export async function openModel(options: ModelOptions, context: CommandContext):
   using download = hubProgress(context);
   let line: Progress | undefined;
   try {
-    return await loadLanguageModel(options.model, {
+    const model = await loadLanguageModel(options.model, {
       weights: options.weights,
       ...(options.adapter === undefined ? {} : { adapter: options.adapter }),
       ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -76,6 +77,9 @@ export async function openModel(options: ModelOptions, context: CommandContext):
       hub: download.hub,
       signal,
     });
+    const leftOut = Object.entries(model.leftOut).map(([part, tensors]) => `${part} (${formatCount(tensors)} tensors)`);
+    if (leftOut.length > 0) context.note(`a model of texts and pictures: left out ${leftOut.join(', ')}`);
+    return model;
   } finally {
     line?.[Symbol.dispose]();
   }
