@@ -20,9 +20,12 @@ import type { LlamaWeights } from './llama-weights.ts';
 export interface LlamaOnnxOptions {
   /** What each token sees, cut to the past. Default: all of it. */
   readonly pattern?: Pattern;
+  /** Leaves attention over packed rows, for a caller who puts something else in its place. Default false. */
+  readonly keepRows?: boolean;
 }
 
-const [SHAPE, KEY_MASK] = ['tokens/shape', 'tokens/key_mask'] as const;
+/** The names of the batch and length of the tokens (int64 [2]), and of the mask of keys. */
+export const [SHAPE, KEY_MASK] = ['tokens/shape', 'tokens/key_mask'] as const;
 
 /**
  * `input_ids` and `attention_mask` [batch, sequence] (int64; 0 for padding, on either side) to `logits` [batch, sequence, vocabulary]. Positions
@@ -48,16 +51,14 @@ export async function llamaOnnxGraph(
     'logits of rows',
   );
   const rest = builder.build();
-  const graph = withBatchAxis(
-    {
-      ...rest,
-      inputs: tokens.inputs,
-      nodes: [...tokens.nodes, ...rest.nodes],
-      initializers: [...tokens.initializers, ...rest.initializers],
-      values: new Map([...rest.values, ...tokens.values]),
-    },
-    { shape: SHAPE, keyMask: KEY_MASK },
-  );
+  const joined: Graph = {
+    ...rest,
+    inputs: tokens.inputs,
+    nodes: [...tokens.nodes, ...rest.nodes],
+    initializers: [...tokens.initializers, ...rest.initializers],
+    values: new Map([...rest.values, ...tokens.values]),
+  };
+  const graph = options.keepRows ? joined : withBatchAxis(joined, { shape: SHAPE, keyMask: KEY_MASK });
   const whole = GraphBuilder.from({ ...graph, outputs: [] });
   const named = (each: string): Value => {
     const value = graph.values.get(each);

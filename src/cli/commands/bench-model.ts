@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { ArgumentError } from '../../errors.ts';
 import { GEOMETRIES, type Geometry } from '../../model/encoder/random.ts';
 import { formatPattern, parsePattern } from '../../pattern/index.ts';
+import { checkDecoderPeers, decoderPeers, isDecoder } from '../bench/decoder/contenders.ts';
 import {
   type ModelContender,
   type ModelContenderName,
@@ -15,6 +16,7 @@ import { timeInTurns } from '../bench/timing.ts';
 import { addCommand, integer, listOf, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from '../format.ts';
+import { benchDecoder } from './bench-decoder.ts';
 
 interface Options {
   readonly model?: string;
@@ -22,7 +24,9 @@ interface Options {
   readonly pattern?: string;
   readonly positions: 'given' | 'repeat';
   readonly seq: readonly (readonly number[])[];
-  readonly compare: readonly ModelContenderName[];
+  readonly compare: readonly string[];
+  readonly weights?: 'quantized' | 'f32';
+  readonly decode: number;
   readonly threads: number;
   readonly repeat: number;
   readonly layers?: number;
@@ -47,12 +51,12 @@ export interface ModelBenchResult {
 
 export const registerBenchModel: Register = (bench, start) => {
   addCommand(bench, 'model', {
-    summary: 'time an encoder beside its dense twin and at several lengths, and measure its memory',
+    summary: 'time a model beside its dense twin and at several lengths, and measure its memory',
     description:
       'Times an encoder on made-up tokens, from token ids to the last hidden state: for each length one run of each contender in turns, ' +
       '--repeat times, after one that is not counted, all in one process. Prints medians. Memory is the peak resident memory of a ' +
       'process of its own for each contender and length, weights included. A geometry has the sizes of a published model and random ' +
-      'weights, so nothing is downloaded.',
+      'weights, so nothing is downloaded. A decoder is timed at reading a text and at generating behind it.',
     examples: [
       {
         does: 'Longformer beside RoBERTa, its dense twin',
@@ -64,9 +68,14 @@ export const registerBenchModel: Register = (bench, start) => {
           'farfield bench model --model all-MiniLM-L6-v2 --pattern window:128 --positions repeat --seq 1024,8192,65536 ' +
           '--compare onnxruntime-export',
       },
+      {
+        does: 'a decoder under a window and sinks, beside itself dense and its dense twin in ONNX Runtime',
+        command:
+          'farfield bench model --model model.gguf --pattern "sinks:4+window:1024" --seq 2048,8192 --compare farfield-dense,onnxruntime-dense',
+      },
     ],
   })
-    .option('--model <path>', 'a folder with config.json and model.safetensors')
+    .option('--model <path>', 'a folder with config.json and model.safetensors, or of a decoder a .gguf file')
     .addOption(
       new Option('--geometry <name>', 'the sizes of a published model, with random weights').choices(
         Object.keys(GEOMETRIES),
@@ -86,13 +95,20 @@ export const registerBenchModel: Register = (bench, start) => {
     )
     .option(
       '--compare <names>',
-      `others to time, separated by commas: ${modelPeers.join(', ')}`,
-      listOf(modelPeers),
+      `others to time, separated by commas: ${modelPeers.join(', ')}; of a decoder ${decoderPeers.join(', ')}`,
+      listOf([...new Set<string>([...modelPeers, ...decoderPeers])]),
       [],
     )
     .option('--threads <count>', 'threads of each contender', integer(1), availableParallelism())
     .option('--repeat <times>', 'runs of each that count', integer(1), 3)
     .option('--layers <count>', 'of a geometry, for a quick look; default: as the published model', integer(1))
+    .addOption(
+      new Option('--weights <kind>', 'of a decoder: quantized: as stored; f32: expanded; default: quantized').choices([
+        'quantized',
+        'f32',
+      ]),
+    )
+    .option('--decode <tokens>', 'of a decoder: tokens to generate behind each text', integer(1), 32)
     .option('--no-warm-up', 'count the first run too, where a run takes minutes')
     .option('--no-time', 'measure memory only')
     .option('--no-memory', 'measure time only')
@@ -103,6 +119,19 @@ async function benchModel(options: Options, context: CommandContext): Promise<vo
   const { model, geometry, positions, seq, threads, repeat } = options;
   if ((model === undefined) === (geometry === undefined)) throw new ArgumentError('give either --model or --geometry');
   const pattern = options.pattern === undefined ? undefined : parsePattern(options.pattern);
+  if (model !== undefined && (await isDecoder(model))) {
+    const lengths = seq.map(([tokens = 0, ...others]) => {
+      if (others.length > 0)
+        throw new ArgumentError('--seq: a decoder reads one text at a time; 64+512 is for encoders');
+      return tokens;
+    });
+    const { weights = 'quantized', decode } = options;
+    const sees = pattern === undefined ? {} : { pattern };
+    const decoder = { model, ...sees, weights, decode, longest: Math.max(...lengths), threads };
+    const names = ['farfield' as const, ...checkDecoderPeers(options.compare)];
+    await benchDecoder(decoder, { ...options, names, lengths }, context);
+    return;
+  }
   const subject: Subject = {
     ...(model === undefined ? {} : { model }),
     ...(geometry === undefined ? {} : { geometry }),
@@ -112,7 +141,7 @@ async function benchModel(options: Options, context: CommandContext): Promise<vo
     longest: Math.max(...seq.flat()),
     threads,
   };
-  const names: readonly ModelContenderName[] = ['farfield', ...options.compare];
+  const names: readonly ModelContenderName[] = ['farfield', ...checkPeers(options.compare)];
   const results = await measure(subject, names, options, context);
   context.result({ ...subject, repeat, results }, describe(subject, results, options));
 }
@@ -172,6 +201,16 @@ async function measure(
   } finally {
     for (const contender of prepared) await contender[Symbol.asyncDispose]();
   }
+}
+
+function checkPeers(names: readonly string[]): ModelContenderName[] {
+  return names.map((name) => {
+    const found = modelPeers.find((peer) => peer === name);
+    if (found === undefined) {
+      throw new ArgumentError(`--compare ${name} is for decoders; an encoder has ${modelPeers.join(', ')}`);
+    }
+    return found;
+  });
 }
 
 function largestDifference(ours: ArrayLike<number>, theirs: ArrayLike<number>): number {

@@ -61,8 +61,8 @@ export function textPart(config: Readonly<Record<string, unknown>>, checkpoint: 
       leftOut[part] = (leftOut[part] ?? 0) + 1;
       continue;
     }
-    const [pattern, replacement] = TEXT_NAMES.find(([pattern]) => pattern.test(name)) ?? [];
-    stored.set(pattern === undefined ? name : name.replace(pattern, replacement), name);
+    const [pattern, replacement] = TEXT_NAMES.find(([pattern]) => pattern.test(name)) ?? [/^/, ''];
+    stored.set(name.replace(pattern, replacement), name);
   }
   return { config: { ...defaults, ...own }, checkpoint: renamed(checkpoint, stored), leftOut };
 }

@@ -1,14 +1,11 @@
 /** Ways of running one encoder. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { Tensor } from 'onnxruntime-node';
 import { createDevice } from '../../../attention/index.ts';
-import { createNodeBackend, exportOnnx, type Graph } from '../../../graph/index.ts';
+import { createNodeBackend, type Graph } from '../../../graph/index.ts';
 import { Encoder } from '../../../model/encoder/encoder.ts';
 import { encoderOnnxGraph } from '../../../model/encoder/onnx/graph.ts';
-import { writeOutputStream } from '../../output-stream.ts';
 import { type DenseForm, withDenseAttention } from './dense-attention.ts';
+import { openSession } from './session.ts';
 import { globalsOf, idsOf, openSubject, type Subject } from './subject.ts';
 
 /** One way, with its weights in place. */
@@ -54,28 +51,6 @@ function onKernels(weights: 'kept' | 'streamed', what: string): ModelContenderFa
       };
     },
   };
-}
-
-/** A graph in a session of its own, from a file with the weights beside it, as large models are stored. */
-async function openSession(graph: Graph, longest: number, threads: number, signal: AbortSignal) {
-  const folder = await mkdtemp(join(tmpdir(), 'farfield-bench-'));
-  try {
-    const file = join(folder, 'model.onnx');
-    const data = 'model.onnx.data';
-    const exported = await exportOnnx(graph, { externalData: data, maximumLength: longest, signal });
-    const content = exported.externalData?.content();
-    if (content !== undefined) await writeOutputStream(join(folder, data), content, { signal });
-    await writeOutputStream(file, [exported.model], { signal });
-    return await InferenceSession.create(file, {
-      intraOpNumThreads: threads,
-      logSeverityLevel: 3,
-      // Threads that spin after a run would take the cores from the next contender.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
-    });
-  } finally {
-    // The weights are in memory, or mapped.
-    await rm(folder, { recursive: true });
-  }
 }
 
 async function onnxContender(
