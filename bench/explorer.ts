@@ -12,6 +12,7 @@ import { formatBytes, formatDuration, formatTable } from '../src/cli/format.ts';
 import { serveFolders } from '../src/cli/serve-folders.ts';
 import { FarfieldError } from '../src/errors.ts';
 import { executable, launchArguments } from '../test/browser/browser.ts';
+import { FRAMES, NO_FRAME_LIMIT, pan } from '../test/explorer/pan.ts';
 import { benchmark, type CommandContext, type OptionValues, start } from './frame.ts';
 
 interface Options extends OptionValues {
@@ -20,11 +21,6 @@ interface Options extends OptionValues {
   readonly length: number;
 }
 
-/** Frames that are timed while panning. */
-const FRAMES = 200;
-/** Steps of zoom before panning: from the whole to where tiles come into sight with every few frames. */
-const ZOOMS = 5;
-
 const folder = fileURLToPath(new URL('../dist/explorer', import.meta.url));
 
 async function run(options: Options, { result, progress, signal }: CommandContext): Promise<void> {
@@ -32,11 +28,7 @@ async function run(options: Options, { result, progress, signal }: CommandContex
   if (!existsSync(`${folder}/index.html`)) throw new FarfieldError('dist/explorer/ is missing; npm run build makes it');
   if (!existsSync(executable)) throw new FarfieldError(`there is no ${executable}; FARFIELD_CHROMIUM names another`);
   await using server = await serveFolders({ '/': folder });
-  // Without a limit, so that a frame takes as long as it takes, not as long as the screen waits.
-  const browser = await chromium.launch({
-    executablePath: executable,
-    args: [...launchArguments, '--disable-frame-rate-limit', '--disable-gpu-vsync'],
-  });
+  const browser = await chromium.launch({ executablePath: executable, args: [...launchArguments, ...NO_FRAME_LIMIT] });
   try {
     const url = `${server.url}#${new URLSearchParams({ pattern, n: String(length) })}`;
     const loads: Load[] = [];
@@ -103,44 +95,6 @@ async function load(browser: Browser, url: string): Promise<Load> {
     firstContent: performance.getEntriesByName('first-contentful-paint')[0].startTime,
     usable: performance.getEntriesByName('usable')[0].startTime,
   }));
-}
-
-/** Drags the matrix by a few pixels for each frame. */
-async function pan(browser: Browser, url: string): Promise<{ milliseconds: number[]; tiles: number }> {
-  await using context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
-  const page = await context.newPage();
-  await page.goto(url);
-  await page.waitForSelector('canvas[data-missing="0"]');
-  await page.focus('[role=application]');
-  for (let i = 0; i < ZOOMS; i++) await page.keyboard.press('+');
-  await page.waitForSelector('canvas[data-missing="0"]');
-  return await page.evaluate(async (frames) => {
-    const canvas = document.querySelector<HTMLCanvasElement>('.stage canvas');
-    if (canvas === null) throw new Error('the page has no matrix');
-    // The pointer of these events is not a real one, which cannot be captured.
-    canvas.setPointerCapture = () => {};
-    const box = canvas.getBoundingClientRect();
-    const send = (type: string, x: number, y: number): void => {
-      const [clientX, clientY] = [box.left + x, box.top + y];
-      canvas.dispatchEvent(new PointerEvent(type, { pointerId: 9, clientX, clientY, bubbles: true }));
-    };
-    const frame = (): Promise<number> =>
-      new Promise((resolve) => requestAnimationFrame(() => resolve(performance.now())));
-    send('pointerdown', 300, 300);
-    let last = await frame();
-    const milliseconds: number[] = [];
-    let tiles = 0;
-    for (let i = 0; i < frames; i++) {
-      // There and back, so that the border of the matrix is not reached.
-      const way = Math.abs(((i + frames / 4) % frames) - frames / 2);
-      send('pointermove', 300 - way * 6, 300 - way * 5);
-      const now = await frame();
-      milliseconds.push(now - last);
-      last = now;
-      tiles = Math.max(tiles, Number(canvas.dataset.drawn));
-    }
-    return { milliseconds, tiles };
-  }, FRAMES);
 }
 
 interface FileWeight {

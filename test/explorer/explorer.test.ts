@@ -1,6 +1,9 @@
+import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SECTIONS } from '../../explorer/src/sections.ts';
-import { hasChromium } from '../browser/browser.ts';
+import { FIRST_STATE, stateToHash } from '../../explorer/src/state/page-state.ts';
+import { median } from '../../src/cli/bench/timing.ts';
+import { executable, hasChromium, launchArguments } from '../browser/browser.ts';
 import { composeTests } from './compose.ts';
 import { contentTests } from './content.ts';
 import { costTests } from './cost.ts';
@@ -8,6 +11,7 @@ import { ExplorerPage } from './explorer-page.ts';
 import { graphTests } from './graph.ts';
 import { learnTests } from './learn.ts';
 import { matrixTests } from './matrix.ts';
+import { NO_FRAME_LIMIT, pan } from './pan.ts';
 
 // One file, so that all sections share one built page and one browser. A section's tests are a file beside this one.
 describe.skipIf(!hasChromium)('the explorer in Chromium', () => {
@@ -47,6 +51,27 @@ describe.skipIf(!hasChromium)('the explorer in Chromium', () => {
     await page.setViewportSize({ width: 1280, height: 900 });
     await page.emulateMedia({ colorScheme: 'light' });
   });
+
+  it.each(['causal&(sinks:4+window:256)', 'dense'])(
+    'pans %s over a million tokens in frames of under 16 ms',
+    { retry: 2 },
+    async (pattern) => {
+      const browser = await chromium.launch({
+        executablePath: executable,
+        args: [...launchArguments, ...NO_FRAME_LIMIT],
+      });
+      try {
+        const { milliseconds, tiles } = await pan(
+          browser,
+          `${explorer.url}${stateToHash({ ...FIRST_STATE, patterns: [pattern], tokens: 2 ** 20 })}`,
+        );
+        expect(tiles).toBeGreaterThan(4);
+        expect(median(milliseconds)).toBeLessThan(16);
+      } finally {
+        await browser.close();
+      }
+    },
+  );
 
   it('has not complained', () => {
     expect(explorer.troubles).toEqual([]);
