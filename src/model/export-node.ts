@@ -7,7 +7,7 @@ import type { Task } from './encoder/architecture.ts';
 import { ENCODERS, findEncoder } from './encoder/architectures.ts';
 import { encoderOnnxGraph } from './encoder/onnx/graph.ts';
 import { EncoderTensors } from './encoder/tensors.ts';
-import { llamaConfigFromGguf, llamaConfigFromJson } from './llama-config.ts';
+import { ARCHITECTURES, llamaConfigFromGguf, llamaConfigFromJson } from './llama-config.ts';
 import { llamaOnnxGraph } from './llama-onnx.ts';
 import { openLlamaWeights } from './llama-weights.ts';
 
@@ -42,6 +42,7 @@ export async function openForExport(path: string, options: ExportGraphOptions = 
       throw new ModelError(`${path}: there is no config.json beside the weights`);
     }
     const type = config?.model_type;
+    if (metadata === undefined) checkExported(type, path);
     const isEncoder = metadata === undefined && typeof type === 'string' && Object.hasOwn(ENCODERS, type);
     const graph = isEncoder ? encoderGraph(path, opened, options) : await llamaGraph(path, opened, options);
     return { ...graph, kind: isEncoder ? 'encoder' : 'decoder', close };
@@ -49,6 +50,15 @@ export async function openForExport(path: string, options: ExportGraphOptions = 
     await close();
     throw error;
   }
+}
+
+/** @throws ModelError that lists what can be exported. */
+function checkExported(type: unknown, path: string): void {
+  const known = [...ARCHITECTURES, ...Object.keys(ENCODERS)];
+  if (known.some((name) => name === type)) return;
+  throw new ModelError(
+    `${path}: config.json: model_type is ${JSON.stringify(type)}, which cannot be exported; Farfield exports ${known.join(', ')}`,
+  );
 }
 
 function encoderGraph(path: string, { checkpoint, config = {} }: OpenedCheckpoint, options: ExportGraphOptions) {

@@ -401,6 +401,11 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
         1,
         'model_type is "longformer"; Farfield implements these encoder-decoders',
       ],
+      [
+        ['export', '--model', join(GOLDEN, 'hf/led'), '--out', join(folder, 'led.onnx')],
+        1,
+        'model_type is "led", which cannot be exported; Farfield exports llama, mistral, bert',
+      ],
       [['classify', '--model', join(folder, 'nowhere'), '--text', text], 1, 'there is no such file or folder'],
       [['tag', '--model', model, '--text', text, '--pattern', 'window:4'], 1, 'a Longformer has windows of its own'],
       [['tag', '--model', model, '--text', text, '--pattern', 'windo:4'], 1, 'windo'],
