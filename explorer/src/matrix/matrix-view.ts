@@ -2,10 +2,13 @@ import type { Engine } from '../engine/engine.ts';
 import { TILE_SIDE } from '../engine/tile.ts';
 import { colour } from '../style/colours.ts';
 import { labelMargin, paintAxes, paintBlockLines, paintMark, type ViewPort } from './matrix-marks.ts';
-import { type CellColours, cellColours, tilePicture } from './tile-picture.ts';
+import { type CellColours, cellColours, colourOfAll, tilePicture } from './tile-picture.ts';
 
 const MOST_ZOOM = 56;
 const MOST_TILES = 400;
+
+/** A tile as it is drawn: a picture, or the one colour that all of it has. */
+type Shown = HTMLCanvasElement | string;
 
 export interface Place {
   readonly query: number;
@@ -32,9 +35,9 @@ export class MatrixView {
   readonly #canvas: HTMLCanvasElement;
   readonly #engine: Engine;
   readonly #moved: (state: ViewState) => void;
-  #tiles = new Map<string, HTMLCanvasElement | undefined>();
+  #tiles = new Map<string, Shown | undefined>();
   /** Those of the mask before, shown until their successors have come. */
-  #stale = new Map<string, HTMLCanvasElement | undefined>();
+  #stale = new Map<string, Shown | undefined>();
   #generation = 0;
   #tokens = 0;
   #options: ViewOptions = { head: 0, showsBlocks: true, words: [] };
@@ -283,7 +286,7 @@ export class MatrixView {
   /** Draws the place of tile (column, row) of `level` from a tile of the same or a coarser level. */
   #paintTile(
     context: CanvasRenderingContext2D,
-    tile: HTMLCanvasElement,
+    tile: Shown,
     level: number,
     column: number,
     row: number,
@@ -293,6 +296,11 @@ export class MatrixView {
     const part = TILE_SIDE / parts;
     const size = TILE_SIDE * 2 ** level * this.#scale;
     const [x, y] = [this.#x(column * TILE_SIDE * 2 ** level), this.#y(row * TILE_SIDE * 2 ** level)];
+    if (typeof tile === 'string') {
+      context.fillStyle = tile;
+      context.fillRect(x, y, size, size);
+      return;
+    }
     context.drawImage(tile, (column % parts) * part, (row % parts) * part, part, part, x, y, size, size);
   }
 
@@ -304,7 +312,7 @@ export class MatrixView {
       ({ tile }) => {
         if (generation !== this.#generation) return;
         this.#colours ??= cellColours(this.#options.showsBlocks);
-        this.#tiles.set(name, tilePicture(tile, this.#colours));
+        this.#tiles.set(name, colourOfAll(tile, this.#colours) ?? tilePicture(tile, this.#colours));
         this.draw();
       },
       () => {

@@ -42,3 +42,13 @@ function shadesOf(channels: readonly number[]): Uint32Array {
   }
   return new Uint32Array(bytes.buffer);
 }
+
+/** The one colour of a tile whose cells all look alike, as a canvas fills with; undefined for other tiles. */
+export function colourOfAll({ share, isPartial }: Tile, colours: CellColours): string | undefined {
+  const [part, partial] = [share[0], isPartial[0]];
+  if (!share.every((own) => own === part) || !isPartial.every((own) => own === partial)) return undefined;
+  const [red, green, blue, alpha] = new Uint8Array(
+    shadesOf(partial === 1 ? colours.partial : colours.full).buffer,
+  ).subarray(part * 4, part * 4 + 4);
+  return `rgb(${red} ${green} ${blue} / ${alpha / 255})`;
+}
