@@ -47,6 +47,28 @@ export function learnTests(explorer: () => ExplorerPage): void {
     await explorer().hasAddress(stateOfStep(5));
   });
 
+  it('leads back at once, before the change is in the address', async () => {
+    const { page } = explorer();
+    await explorer().open(stateOfStep(5));
+    const connected = page.locator('section[aria-label=Tour] dd').nth(2);
+    await connected.getByText(/^2$/).waitFor();
+    await page.evaluate(() => {
+      new MutationObserver((_, observer) => {
+        const link = [...document.querySelectorAll('a')].find((a) => a.textContent === 'Show this step again');
+        if (link === undefined) return;
+        observer.disconnect();
+        link.click();
+      }).observe(document.body, { childList: true, subtree: true });
+    });
+    await page.fill('#pattern', 'window:32');
+    await explorer().hasAddress(stateOfStep(5));
+    await page.waitForFunction(
+      (pattern) => document.querySelector<HTMLInputElement>('#pattern')?.value === pattern,
+      stateOfStep(5).patterns[0],
+    );
+    await connected.getByText(/^2$/).waitFor();
+  });
+
   it('gives the advice of farfield advise', async () => {
     const { page } = explorer();
     const own = {

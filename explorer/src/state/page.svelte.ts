@@ -128,7 +128,7 @@ export class Page {
   /** Opens a section; the browser's "back" leads to the one before. */
   open(section: string): void {
     if (section === this.#state.section) return;
-    this.#flush();
+    this.writeAddress();
     this.#state = { ...this.#state, section };
     history.pushState(null, '', stateToHash(this.#state));
   }
@@ -167,6 +167,14 @@ export class Page {
     this.#isRead = true;
   }
 
+  /** Writes the state to the address now, and not when changes have come to rest. */
+  writeAddress(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const hash = stateToHash(this.#state);
+    if (location.hash !== hash) history.replaceState(null, '', hash);
+  }
+
   #restore(state: PageState): void {
     this.trouble = '';
     this.#replace({ ...state, section: this.#state.section, own: this.#state.own });
@@ -174,14 +182,7 @@ export class Page {
 
   #replace(state: PageState): void {
     this.#state = state;
-    this.#timer ??= setTimeout(() => this.#flush(), ADDRESS_DELAY);
-  }
-
-  #flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const hash = stateToHash(this.#state);
-    if (location.hash !== hash) history.replaceState(null, '', hash);
+    this.#timer ??= setTimeout(() => this.writeAddress(), ADDRESS_DELAY);
   }
 }
 
