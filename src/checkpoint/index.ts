@@ -1,6 +1,6 @@
 /** Weights: safetensors (sharded too), GGUF and PyTorch's .bin, read tensor by tensor. What needs Node is in node.ts. */
 export { type ByteSource, blobSource, memorySource } from './byte-source.ts';
-export { type Checkpoint, type StoredTensor, storedRows, type TensorInfo } from './checkpoint.ts';
+export type { Checkpoint, StoredTensor, TensorInfo } from './checkpoint.ts';
 export { type GgufCheckpoint, openGguf } from './gguf.ts';
 export type { GgufMetadata, GgufValue } from './gguf-metadata.ts';
 export { type HubDownload, type HubOptions, type OpenedHub, type OpenHubOptions, openHub } from './hub/open-hub.ts';

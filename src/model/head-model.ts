@@ -35,7 +35,7 @@ export type HeadOutput = Pick<EncoderOutput, 'logits' | 'startLogits' | 'endLogi
 /**
  * Opens an encoder, or an encoder-decoder whose head does not write (LEDForSequenceClassification and the like), by what config.json
  * says. Needs Node. The caller ends it with dispose().
- * @throws as loadEncoder() does; ModelError for a pattern or repeated positions of an encoder-decoder, which has neither.
+ * @throws as loadEncoder() does; ModelError for a pattern, repeated positions or streamed weights of an encoder-decoder, which has none of them.
  */
 export async function loadHeadModel(path: string, options: LoadEncoderOptions = {}): Promise<HeadModel> {
   const { loadHeadModelFromDisk } = await import('./head-model-node.ts');

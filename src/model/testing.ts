@@ -1,6 +1,7 @@
 /** A tiny Llama with random weights, and its definition in float64, for tests. */
 import type { WasmDevice } from '../attention/index.ts';
-import { type Checkpoint, type StoredTensor, storedRows } from '../checkpoint/index.ts';
+import { storedRows } from '../checkpoint/checkpoint.ts';
+import type { Checkpoint, StoredTensor } from '../checkpoint/index.ts';
 import { createNodeBackend } from '../graph/index.ts';
 import { allows, type Pattern } from '../pattern/index.ts';
 import type { Tokenizer } from '../text/index.ts';

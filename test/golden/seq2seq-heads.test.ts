@@ -231,6 +231,7 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('heads of encoder-decoders', ()
       '2 are missing (qa_outputs.weight, qa_outputs.bias)',
     );
     await expect(loadHeadModel(classifier, { positions: 'repeat' })).rejects.toThrow('positions of its own');
+    await expect(loadHeadModel(classifier, { weights: 'streamed' })).rejects.toThrow('cannot be streamed');
     await expect(loadHeadModel(join(GOLDEN, 'hf/led'))).rejects.toThrow('LEDForConditionalGeneration (loadSeq2Seq)');
     await expect(loadSeq2Seq(classifier)).rejects.toThrow('LEDForSequenceClassification');
   });

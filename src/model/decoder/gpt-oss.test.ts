@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../../attention/index.ts';
-import { type Checkpoint, type StoredTensor, storedRows } from '../../checkpoint/index.ts';
+import { storedRows } from '../../checkpoint/checkpoint.ts';
+import type { Checkpoint, StoredTensor } from '../../checkpoint/index.ts';
 import { createNodeBackend } from '../../graph/index.ts';
 import { LanguageModel } from '../language-model.ts';
 import { LETTERS } from '../testing.ts';

@@ -28,11 +28,16 @@ export function loadSeq2SeqFromDisk(path: string, options: LoadSeq2SeqOptions): 
 export async function openReader(
   path: string,
   { checkpoint, config, source, start }: OpenedFolder,
-  { pattern, positions = 'given', task: asked }: LoadEncoderOptions,
+  { pattern, positions = 'given', weights = 'kept', task: asked }: LoadEncoderOptions,
 ): Promise<Seq2SeqReader> {
   const { className, prefix, read, headNames = [] } = findSeq2Seq(config, source);
   if (pattern !== undefined || positions === 'repeat') {
     throw new ModelError(`${source}: a ${className} has a pattern and positions of its own; leave them out`);
+  }
+  if (weights === 'streamed') {
+    throw new ModelError(
+      `${source}: the weights of a ${className} cannot be streamed, those of an encoder can; keep them`,
+    );
   }
   const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
   const model = read(config, { source, tensors });
