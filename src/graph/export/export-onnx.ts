@@ -5,7 +5,8 @@ import type { Graph, Initializer } from '../ir.ts';
 import { bytesOf, type ExternalPlace, writeOnnx } from '../onnx-writer.ts';
 import { isSparseAttention } from '../sparse-attention.ts';
 import { ELEMENT_BYTES } from '../tensor-data.ts';
-import { type LowerOptions, lowerAttention } from './lower-attention.ts';
+import type { LowerOptions } from './heads-plan.ts';
+import { lowerAttention } from './lower-attention.ts';
 import { withBatchAxis } from './rows-to-batch.ts';
 import { inStandardOperators } from './standard-operators.ts';
 

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { expression as e, relativePositions, type ScoreModifier, t5Buckets } from '../../attention/index.ts';
+import { scoreFunction } from '../../attention/score/index.ts';
 import { PatternError } from '../../errors.ts';
 import { allows, formatPattern, type Pattern, parsePattern } from '../../pattern/index.ts';
 import type { DenseBackend, HostTensor } from '../backend.ts';
@@ -7,8 +9,8 @@ import type { Graph, Value } from '../ir.ts';
 import { createNodeBackend } from '../onnxruntime-node-backend.ts';
 import { createWebBackend } from '../onnxruntime-web-backend.ts';
 import { allClose, random } from '../testing.ts';
+import type { LowerOptions } from './heads-plan.ts';
 import { lowerGraph } from './index.ts';
-import type { LowerOptions } from './lower-attention.ts';
 
 interface Sizes {
   readonly batch: number;
@@ -25,6 +27,9 @@ interface Extras {
   readonly softcap?: number;
   readonly sinkLogits?: Float32Array;
   readonly hasKeyMask?: boolean;
+  /** With its parameters, which become inputs of the graph; an axis of their shapes that is 0 has as many entries as there are queries. */
+  readonly score?: ScoreModifier;
+  readonly hasLse?: boolean;
 }
 
 /** A graph of one attention node, [B, H, N, D] to [B, H, N, E]. */
@@ -36,8 +41,21 @@ function attentionGraph(pattern: Pattern, sizes: Sizes, extras: Extras = {}): Gr
   const y: Value = { name: 'y', type: 'float32', shape: ['batch', heads, 'queries', valueWidth] };
   const keyMask: Value = { name: 'key_mask', type: 'bool', shape: ['batch', 'keys'] };
   const sinks: Value = { name: 'sinks', type: 'float32', shape: [heads] };
-  const { softcap, sinkLogits, hasKeyMask = false } = extras;
-  const inputs = [q, k, v, ...(hasKeyMask ? [keyMask] : []), ...(sinkLogits === undefined ? [] : [sinks])];
+  const lse: Value = { name: 'lse', type: 'float32', shape: ['batch', heads, 'queries'] };
+  const { softcap, sinkLogits, hasKeyMask = false, score, hasLse = false } = extras;
+  const parameters = Object.entries(score?.parameters ?? {}).map(
+    ([name, { shape }]): Value => ({
+      name,
+      type: 'float32',
+      shape: shape.map((side) => (side === 0 ? 'queries' : side)),
+    }),
+  );
+  const inputs = [
+    ...[q, k, v],
+    ...(hasKeyMask ? [keyMask] : []),
+    ...(sinkLogits === undefined ? [] : [sinks]),
+    ...parameters,
+  ];
   const node = batchAttentionNode({
     name: 'attention',
     pattern,
@@ -50,10 +68,20 @@ function attentionGraph(pattern: Pattern, sizes: Sizes, extras: Extras = {}): Gr
       ...(hasKeyMask ? { keyMask: 'key_mask' } : {}),
       ...(sinkLogits === undefined ? {} : { sinkLogits: 'sinks' }),
     },
+    ...(score === undefined
+      ? {}
+      : {
+          scores: {
+            expression: score.expression,
+            parameters: Object.fromEntries(parameters.map(({ name }) => [name, name])),
+          },
+        }),
     output: 'y',
+    ...(hasLse ? { lse: 'lse' } : {}),
   });
-  const values = new Map([...inputs, y].map((value) => [value.name, value]));
-  return { name: 'one attention', inputs, outputs: [y], nodes: [node], initializers: [], values };
+  const outputs = hasLse ? [y, lse] : [y];
+  const values = new Map([...inputs, ...outputs].map((value) => [value.name, value]));
+  return { name: 'one attention', inputs, outputs, nodes: [node], initializers: [], values };
 }
 
 interface Heads {
@@ -61,17 +89,22 @@ interface Heads {
   readonly shape: readonly [number, number, number, number];
 }
 
-/** softmax(0.4 q k, soft-capped, over the keys that are seen and the sink) v, pair by pair in float64; 0 for a query that sees none. */
+/**
+ * softmax(0.4 q k, soft-capped, then modified, over the keys that are seen and the sink) v, pair by pair in float64; 0 for a query that
+ * sees none. And the logarithms of the denominators, at least -1e30.
+ */
 function definition(
   q: Heads,
   k: Heads,
   v: Heads,
   seen: (batch: number, head: number, query: number, key: number) => boolean,
-  { softcap, sinkLogits }: Extras,
-): number[] {
+  { softcap, sinkLogits, score: modifier }: Extras,
+): { readonly output: number[]; readonly lse: number[] } {
+  const modify = modifier && scoreFunction(modifier);
   const [batch, heads, queries, width] = q.shape;
   const [, groups, keys, valueWidth] = v.shape;
   const result: number[] = [];
+  const lse: number[] = [];
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
       const group = b * groups + Math.floor(h / (heads / groups));
@@ -81,10 +114,12 @@ function definition(
         const weights = own.map((key) => {
           let score = 0;
           for (let d = 0; d < width; d++) score += 0.4 * q.data[row + d] * k.data[(group * keys + key) * width + d];
-          return Math.exp(softcap === undefined ? score : softcap * Math.tanh(score / softcap));
+          if (softcap !== undefined) score = softcap * Math.tanh(score / softcap);
+          return Math.exp(modify?.({ score, q: i + keys - queries, k: key, row: i, head: h, batch: b }) ?? score);
         });
         const sink = sinkLogits === undefined ? 0 : Math.exp(sinkLogits[h]);
         const total = weights.reduce((sum, weight) => sum + weight, sink);
+        lse.push(Math.max(-1e30, Math.log(total)));
         for (let e = 0; e < valueWidth; e++) {
           const sum = own.reduce(
             (part, key, j) => part + weights[j] * v.data[(group * keys + key) * valueWidth + e],
@@ -95,7 +130,7 @@ function definition(
       }
     }
   }
-  return result;
+  return { output: result, lse };
 }
 
 /** Runs the lowered graph at several lengths and compares with the definition. */
@@ -125,12 +160,23 @@ async function check(
       if (sinkLogits !== undefined) feeds.sinks = { type: 'float32', data: sinkLogits, shape: [heads] };
       const mask = Uint8Array.from({ length: batch * keys }, (_, i) => (i % 7 === 3 || i % keys < i / keys ? 0 : 1));
       if (hasKeyMask) feeds.key_mask = { type: 'bool', data: mask, shape: [batch, keys] };
-      const { y } = await session.compute(feeds);
+      const given = Object.entries(extras.score?.parameters ?? {}).map(([name, { data, shape }]) => {
+        const sides = shape.map((side) => (side === 0 ? queries : side));
+        const size = sides.reduce((product, side) => product * side, 1);
+        return [name, { data: data.subarray(0, size), shape: sides }] as const;
+      });
+      for (const [name, parameter] of given) feeds[name] = { type: 'float32', ...parameter };
+      const { y, lse } = await session.compute(feeds);
       const seen = (b: number, head: number, i: number, key: number) =>
         (!hasKeyMask || mask[b * keys + key] === 1) && allows(pattern, { head, q: i + keys - queries, k: key });
-      const want = definition(q, k, v, seen, extras);
+      const score = extras.score && { ...extras.score, parameters: Object.fromEntries(given) };
+      const want = definition(q, k, v, seen, { ...extras, ...(score === undefined ? {} : { score }) });
       expect(y?.shape).toEqual([batch, heads, queries, valueWidth]);
-      allClose(Array.from(y?.data ?? [], Number), want, 1e-5);
+      allClose(Array.from(y?.data ?? [], Number), want.output, 1e-5);
+      if (extras.hasLse) {
+        expect(lse?.shape).toEqual([batch, heads, queries]);
+        allClose(Array.from(lse?.data ?? [], Number), want.lse, 1e-5);
+      }
     }
   } finally {
     await session.release();
@@ -229,6 +275,47 @@ describe('attention in standard operators is the definition', () => {
     await check(backend, parsePattern('window:0'), [20], GROUPED, { hasKeyMask: true });
   });
 
+  it('score modifiers', async () => {
+    const table = (rows: number, columns: number) => ({ data: random(rows * columns, 7), shape: [rows, columns] });
+    const pattern = parsePattern('global:1+window:6');
+    for (const bidirectional of [true, false]) {
+      const score = t5Buckets({ table: table(16, 4), bidirectional, maxDistance: 40 });
+      await check(backend, pattern, [9, 100, [5, 70]], GROUPED, { score, hasKeyMask: true });
+    }
+    const score = relativePositions(table(2, 7));
+    await check(backend, parsePattern('causal'), [1, 90, [3, 80]], PLAIN, { score, softcap: 0.7 });
+    const perHead: Pattern = { kind: 'perHead', heads: [parsePattern('window:3'), parsePattern('causal')] };
+    await check(backend, perHead, [70], GROUPED, { score: t5Buckets({ table: table(16, 4), bidirectional: true }) });
+  });
+
+  it('score modifiers with parameters as long as the text, and with every kind of part', async () => {
+    const kinds: ScoreModifier = {
+      expression: e.add(
+        e.select(e.notEqual(e.lookup('kinds', e.batch, e.row), 1), e.mul(e.score, 0.5), e.neg(e.score)),
+        e.add(
+          e.mul(e.less(e.q, e.k), e.exp(e.neg(e.abs(e.sub(e.q, e.k))))),
+          e.div(e.tanh(e.floor(e.log(e.add(e.max(e.min(e.k, e.q), 0), 1)))), e.add(e.head, 2)),
+        ),
+      ),
+      parameters: { kinds: { data: Float32Array.from({ length: 400 }, (_, i) => i % 3), shape: [2, 0] } },
+    };
+    for (const pattern of ['window:9', 'dense'])
+      await check(backend, parsePattern(pattern), [5, 100, [70, 90]], GROUPED, { score: kinds });
+  });
+
+  it('log-sum-exps', async () => {
+    const score = t5Buckets({ table: { data: random(64, 7), shape: [16, 4] }, bidirectional: true, maxDistance: 40 });
+    await check(backend, parsePattern('global:1+window:6'), [9, 100], GROUPED, {
+      hasLse: true,
+      hasKeyMask: true,
+      score,
+    });
+    await check(backend, parsePattern('window:0'), [20], GROUPED, { hasLse: true, hasKeyMask: true });
+    await check(backend, parsePattern('window:3|causal'), [70, [3, 40]], PLAIN, { hasLse: true, softcap: 0.7 });
+    // Fewer keys than queries, as summaries of blocks are.
+    await check(backend, parsePattern('dense'), [[90, 4]], PLAIN, { hasLse: true });
+  });
+
   it('random blocks up to a maximum length', async () => {
     const pattern: Pattern = { kind: 'bigBird', block: 16, window: 3, global: 1, random: 2, seed: 5, perHead: true };
     await check(backend, pattern, [40, 200, 256], PLAIN, {}, { maximumLength: 256 });
@@ -244,6 +331,8 @@ describe('attention in standard operators is the definition', () => {
     const web = await createWebBackend({ threads: 1 });
     await check(web, parsePattern('global:1,9+window:12'), [5, 150], GROUPED, { hasKeyMask: true });
     await check(web, { kind: 'bigBird', block: 16, window: 3, global: 1, table: [[0], [3], [1]] }, [60], GROUPED);
+    const score = t5Buckets({ table: { data: random(64, 7), shape: [16, 4] }, bidirectional: true, maxDistance: 40 });
+    await check(web, parsePattern('window:12'), [150], GROUPED, { score, hasLse: true, hasKeyMask: true });
   });
 });
 

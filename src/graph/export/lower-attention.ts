@@ -8,23 +8,12 @@ import { PatternError } from '../../errors.ts';
 import { distinctHeads } from '../../pattern/heads.ts';
 import { checkPattern, type Pattern } from '../../pattern/index.ts';
 import type { GraphEdit } from '../graph-edit.ts';
-import type { BatchAttentionNode, GlobalTokens } from '../import/batch-attention.ts';
+import type { BatchAttentionNode } from '../import/batch-attention.ts';
 import type { Node } from '../ir.ts';
 import { alignKeys } from './align-keys.ts';
-import { type Allowed, all, allowedPairs, any } from './allowed-pairs.ts';
-import { chunkKeys, type KeySource, type Keys } from './chunk-keys.ts';
 import { Emitter } from './emitter.ts';
-import { type KeyCover, keyCover } from './key-cover.ts';
-
-export interface LowerOptions {
-  /** Texts for which random blocks are drawn; a pattern without them takes any length. */
-  readonly maximumLength?: number;
-  /** Queries that are computed at a time. Default: by the reach of the pattern. */
-  readonly chunk?: number;
-}
-
-/** Added to the scores of pairs that are not allowed; a row of only these still has a finite softmax. */
-const FORBIDDEN = -1e30;
+import { type HeadInputs, HeadsPlan, type LowerOptions } from './heads-plan.ts';
+import { keyCover } from './key-cover.ts';
 
 /**
  * The nodes that compute an attention node, up to its output. Throws PatternError, naming the pattern, where standard operators do not express it.
@@ -34,6 +23,23 @@ export function lowerAttention(edit: GraphEdit, given: BatchAttentionNode, optio
   const nodes: Node[] = [];
   const emitter = new Emitter(edit, nodes);
   const node = alignKeys(emitter, given);
+  if (node.lse === undefined) lowerNode(emitter, node, options, node.output);
+  else {
+    // The log-sum-exp comes as one more column of the output.
+    const both = edit.free('attended_with_lse');
+    lowerNode(emitter, node, options, both);
+    const columns = (from: string, to: string, name?: string): string =>
+      emitter.op('Slice', [both, from, to, emitter.int64(3)], 'float32', {}, name);
+    columns(emitter.int64(0), emitter.int64(-1), node.output);
+    const last = columns(emitter.int64(-1), emitter.int64(Number.MAX_SAFE_INTEGER));
+    emitter.op('Squeeze', [last, emitter.int64(3)], 'float32', {}, node.lse);
+  }
+  return nodes;
+}
+
+/** Adds what computes the node as `output`. */
+function lowerNode(emitter: Emitter, node: BatchAttentionNode, options: LowerOptions, output: string): void {
+  const { edit } = emitter;
   const { q, k, v } = node.inputs;
   const heads = sideOf(edit, q, 1);
   const keyValueHeads = sideOf(edit, k, 1);
@@ -41,14 +47,8 @@ export function lowerAttention(edit: GraphEdit, given: BatchAttentionNode, optio
   const [only] = patterns;
   if (patterns.length === 1 && only !== undefined) {
     const repeats = heads !== undefined && heads === keyValueHeads ? 1 : undefined;
-    return lowerHeads(
-      emitter,
-      node,
-      { q, k, v, repeats, sinkLogits: node.inputs.sinkLogits },
-      only,
-      options,
-      node.output,
-    );
+    lowerHeads(emitter, node, { q, k, v, repeats, sinkLogits: node.inputs.sinkLogits }, only, options, output);
+    return;
   }
   if (heads === undefined || keyValueHeads === undefined) {
     throw new PatternError(
@@ -67,6 +67,7 @@ export function lowerAttention(edit: GraphEdit, given: BatchAttentionNode, optio
       v: emitter.gather(v, emitter.int64(...groups), 1),
       repeats: 1,
       sinkLogits: node.inputs.sinkLogits && emitter.gather(node.inputs.sinkLogits, emitter.int64(...own), 0),
+      numbers: emitter.int64(...own),
     };
     lowerHeads(emitter, node, inputs, pattern, options, part);
     return part;
@@ -77,19 +78,8 @@ export function lowerAttention(edit: GraphEdit, given: BatchAttentionNode, optio
     [emitter.concat(parts, 1), emitter.int64(...back)],
     'float32',
     { axis: { type: 'int', value: 1 } },
-    node.output,
+    output,
   );
-  return nodes;
-}
-
-/** Inputs of heads that have one pattern. */
-interface HeadInputs {
-  readonly q: string;
-  readonly k: string;
-  readonly v: string;
-  /** Query heads for each key/value head, where it is 1. */
-  readonly repeats: number | undefined;
-  readonly sinkLogits: string | undefined;
 }
 
 function lowerHeads(
@@ -99,7 +89,7 @@ function lowerHeads(
   pattern: Pattern,
   options: LowerOptions,
   output: string,
-): Node[] {
+): void {
   const cover = keyCover(pattern, options.maximumLength);
   const plan = new HeadsPlan(emitter, node, inputs, pattern, cover, options);
   const banded = plan.chunks();
@@ -109,270 +99,6 @@ function lowerHeads(
   if (globals?.seeAll) plan.withGlobalRows(banded, globals, output);
   else if (cover.rows.length === 0) emitter.op('Identity', [banded], 'float32', {}, output);
   else plan.withRows(banded, output);
-  return emitter.nodes;
-}
-
-/** The pieces of one pattern's computation that share lengths and inputs. */
-class HeadsPlan {
-  readonly #emitter: Emitter;
-  readonly #node: BatchAttentionNode;
-  readonly #inputs: HeadInputs;
-  readonly #pattern: Pattern;
-  readonly #cover: KeyCover;
-  readonly #maximumLength: number | undefined;
-  readonly #chunk: number;
-  /** N and M, as vectors of one int64. */
-  readonly #queries: string;
-  readonly #keys: string;
-  /** M - N: a query stands at its row plus that. */
-  readonly #offset: string;
-
-  constructor(
-    emitter: Emitter,
-    node: BatchAttentionNode,
-    inputs: HeadInputs,
-    pattern: Pattern,
-    cover: KeyCover,
-    options: LowerOptions,
-  ) {
-    this.#emitter = emitter;
-    this.#node = node;
-    this.#inputs = inputs;
-    this.#pattern = pattern;
-    this.#cover = cover;
-    this.#maximumLength = options.maximumLength;
-    this.#chunk = chunkOf(cover, options.chunk);
-    this.#queries = emitter.side(inputs.q, 2);
-    this.#keys = emitter.side(inputs.k, 2);
-    this.#offset = emitter.op('Sub', [this.#keys, this.#queries], 'int64');
-  }
-
-  /** The output [B, H, N, E] of all rows, those of global queries among them as if they were none. */
-  chunks(): string {
-    const emitter = this.#emitter;
-    const size = emitter.int64(this.#chunk);
-    const padded = emitter.op('Add', [this.#queries, emitter.int64(this.#chunk - 1)], 'int64');
-    const count = emitter.op('Div', [padded, size], 'int64');
-    const last = emitter.op('Sub', [this.#queries, emitter.int64(1)], 'int64');
-    const stacked = emitter.loop(count, (body, i) => {
-      const first = body.op('Mul', [i, size], 'int64');
-      const steps = emitter.edit.constant(
-        'int64',
-        BigInt64Array.from({ length: this.#chunk }, (_, j) => BigInt(j)),
-        [this.#chunk],
-      );
-      // The last chunk repeats the last query; those rows are cut off afterwards.
-      const rows = body.op('Min', [body.op('Add', [first, steps], 'int64'), last], 'int64');
-      const start = body.op('Add', [first, this.#offset], 'int64');
-      const keys = chunkKeys(body, this.#source(), start);
-      const positions = body.op('Add', [rows, this.#offset], 'int64');
-      const queries = body.gather(this.#inputs.q, rows, 2);
-      return this.#attend(body, queries, positions, keys, this.#pattern, { count: this.#chunk });
-    });
-    // [chunks, B, H, C, E] to [B, H, chunks * C, E], without the rows after the last query.
-    const merged = emitter.op('Reshape', [emitter.transpose(stacked, [1, 2, 0, 3, 4]), this.#mergedShape(stacked)]);
-    return emitter.op('Slice', [merged, emitter.int64(0), this.#queries, emitter.int64(2)]);
-  }
-
-  /** Puts the rows of global queries, which see keys everywhere, in their places. */
-  withRows(banded: string, output: string): void {
-    const emitter = this.#emitter;
-    const places = emitter.int64(...this.#cover.rows);
-    const own = emitter.op('Sub', [places, this.#offset], 'int64');
-    const isQuery = emitter.op(
-      'And',
-      [emitter.op('LessOrEqual', [emitter.int64(0), own], 'bool'), emitter.op('Less', [own, this.#queries], 'bool')],
-      'bool',
-    );
-    // Places outside of the text compute the first row again, and are put nowhere.
-    const safe = emitter.op('Where', [isQuery, own, emitter.int64(0)], 'int64');
-    const every = this.#everyKey();
-    const rows = this.#attend(emitter, emitter.gather(this.#inputs.q, safe, 2), places, every, this.#pattern, {
-      rows: this.#cover.rows,
-    });
-    const everything = emitter.concat([banded, rows], 2);
-    const numbers = emitter.op(
-      'Add',
-      [
-        this.#queries,
-        emitter.edit.constant('int64', BigInt64Array.from(this.#cover.rows.keys(), BigInt), [this.#cover.rows.length]),
-      ],
-      'int64',
-    );
-    const queries = emitter.range(emitter.int64(0), this.#queries);
-    const kept = (values: string): string =>
-      emitter.op('Compress', [values, isQuery], 'int64', { axis: { type: 'int', value: 0 } });
-    const order = emitter.op('ScatterElements', [queries, kept(own), kept(numbers)], 'int64', {
-      axis: { type: 'int', value: 0 },
-    });
-    emitter.op('Gather', [everything, order], 'float32', { axis: { type: 'int', value: 2 } }, output);
-  }
-
-  /** Puts the rows of global tokens, which see every key, in their places. */
-  withGlobalRows(banded: string, { places }: GlobalTokens, output: string): void {
-    const emitter = this.#emitter;
-    const queries = emitter.gather(this.#inputs.q, places, 2);
-    const rows = this.#attend(emitter, queries, places, this.#everyKey(), { kind: 'dense' }, {});
-    const from = this.#queries;
-    const to = emitter.op('Add', [from, emitter.side(places, 0)], 'int64');
-    const order = emitter.op(
-      'ScatterElements',
-      [emitter.range(emitter.int64(0), from), places, emitter.range(from, to)],
-      'int64',
-      { axis: { type: 'int', value: 0 } },
-    );
-    const axis = { axis: { type: 'int', value: 2 } } as const;
-    emitter.op('Gather', [emitter.concat([banded, rows], 2), order], 'float32', axis, output);
-  }
-
-  #everyKey(): Keys {
-    return {
-      k: this.#inputs.k,
-      v: this.#inputs.v,
-      positions: this.#emitter.range(this.#emitter.int64(0), this.#keys),
-      isOnce: true,
-      mask: this.#node.inputs.keyMask,
-      tableRow: () => {
-        throw new PatternError('global queries have no row in a table of blocks');
-      },
-    };
-  }
-
-  #source(): KeySource {
-    const { k, v } = this.#inputs;
-    const { inputs, globals } = this.#node;
-    return { cover: this.#cover, k, v, keyMask: inputs.keyMask, globals, keys: this.#keys, chunk: this.#chunk };
-  }
-
-  /** Softmax attention of some queries [B, H, C, D] at positions int64 [C] over the keys: [B, H, C, E]. */
-  #attend(
-    body: Emitter,
-    queries: string,
-    positions: string,
-    keys: Keys,
-    pattern: Pattern,
-    { rows, count = rows?.length }: { readonly rows?: readonly number[]; readonly count?: number },
-  ): string {
-    const { repeats, sinkLogits } = this.#inputs;
-    const { scale, softcap } = this.#node;
-    const isGrouped = repeats !== 1;
-    const scaled = body.op('Mul', [queries, body.float(scale)]);
-    // [B, H, C, D] times [B, H, D, K], or [B, G, H/G, C, D] times [B, G, 1, D, K].
-    const grouped = isGrouped ? body.op('Reshape', [scaled, this.#groupedShape()]) : scaled;
-    const transposed = body.transpose(keys.k, [0, 1, 3, 2]);
-    const [k, v] = isGrouped
-      ? [body.op('Unsqueeze', [transposed, body.int64(2)]), body.op('Unsqueeze', [keys.v, body.int64(2)])]
-      : [transposed, keys.v];
-    let scores = body.op('MatMul', [grouped, k]);
-    if (softcap !== undefined) {
-      const bounded = body.op('Tanh', [body.op('Div', [scores, body.float(softcap)])]);
-      scores = body.op('Mul', [bounded, body.float(softcap)]);
-    }
-    if (keys.bias !== undefined) scores = body.op('Add', [scores, keys.bias]);
-    const allowed = this.#allowed(body, positions, keys, pattern, rows, isGrouped);
-    if (allowed === false) scores = body.op('Add', [body.op('Mul', [scores, body.float(0)]), body.float(FORBIDDEN)]);
-    else if (allowed !== true) {
-      scores = body.op('Add', [scores, body.op('Where', [allowed, body.float(0), body.float(FORBIDDEN)])]);
-    }
-    const probabilities = body.op('Softmax', [scores], 'float32', { axis: { type: 'int', value: -1 } });
-    let attended = body.op('MatMul', [probabilities, v]);
-    if (sinkLogits !== undefined) attended = this.#withSinks(body, attended, scores, sinkLogits, isGrouped);
-    if (allowed === false) attended = body.op('Mul', [attended, body.float(0)]);
-    else if (allowed !== true) {
-      const counts = body.op('ReduceSum', [body.cast(allowed, 'float32'), body.int64(-1)], 'float32', {
-        keepdims: { type: 'int', value: 1 },
-      });
-      attended = body.op('Mul', [attended, body.op('Min', [counts, body.float(1)])]);
-    }
-    if (!isGrouped) return attended;
-    const size = count === undefined ? body.side(positions, 0) : body.int64(count);
-    return body.op('Reshape', [attended, this.#ungroupedShape(body, size)]);
-  }
-
-  /** Which pairs attend, bool that broadcasts to the scores. */
-  #allowed(
-    body: Emitter,
-    positions: string,
-    keys: Keys,
-    pattern: Pattern,
-    rows: readonly number[] | undefined,
-    isGrouped: boolean,
-  ): Allowed {
-    const pairs = {
-      q: body.op('Unsqueeze', [body.cast(positions, 'int32'), body.int64(1)], 'int32'),
-      k: body.op('Unsqueeze', [body.cast(keys.positions, 'int32'), body.int64(0)], 'int32'),
-      maximumLength: this.#maximumLength,
-      tableRow: keys.tableRow,
-      ...(rows === undefined ? {} : { rows }),
-    };
-    const allowed = all(body, [any(body, [allowedPairs(body, pattern, pairs), keys.isGlobal ?? false]), keys.isOnce]);
-    if (keys.mask === undefined) return allowed;
-    // [B, K] beside [B, H, C, K] or [B, G, H/G, C, K].
-    const mask = body.op('Unsqueeze', [keys.mask, body.int64(...(isGrouped ? [1, 2, 3] : [1, 2]))], 'bool');
-    return all(body, [allowed, mask]);
-  }
-
-  /** A logit beside the scores in the denominator: times z / (z + e^sink), z the sum of the exponentials. */
-  #withSinks(body: Emitter, attended: string, scores: string, sinkLogits: string, isGrouped: boolean): string {
-    const opset = body.edit.graph.opsets?.get('') ?? 24;
-    const lse =
-      opset >= 18
-        ? body.op('ReduceLogSumExp', [scores, body.int64(-1)])
-        : body.op('ReduceLogSumExp', [scores], 'float32', { axes: { type: 'ints', value: [-1] } });
-    const groups = body.concat([this.#groups(), body.int64(-1, 1, 1)], 0, 'int64');
-    const sinks = isGrouped
-      ? body.op('Reshape', [sinkLogits, groups])
-      : body.op('Reshape', [sinkLogits, body.int64(-1, 1, 1)]);
-    return body.op('Mul', [attended, body.op('Sigmoid', [body.op('Sub', [lse, sinks])])]);
-  }
-
-  #groups(): string {
-    return this.#emitter.edit.once(`groups of ${this.#inputs.k}`, () => this.#emitter.side(this.#inputs.k, 1));
-  }
-
-  /** [0, G, H / G, -1, D], where 0 keeps the batch. */
-  #groupedShape(): string {
-    const emitter = this.#emitter;
-    return emitter.edit.once(`grouped shape of ${this.#inputs.q}`, () => {
-      const heads = emitter.side(this.#inputs.q, 1);
-      const each = emitter.op('Div', [heads, this.#groups()], 'int64');
-      return emitter.concat(
-        [emitter.int64(0), this.#groups(), each, emitter.int64(-1), emitter.side(this.#inputs.q, 3)],
-        0,
-        'int64',
-      );
-    });
-  }
-
-  /** [0, H, C, E], C of which is `size`. */
-  #ungroupedShape(body: Emitter, size: string): string {
-    const emitter = this.#emitter;
-    const { q, v } = this.#inputs;
-    const heads = emitter.edit.once(`heads of ${q}`, () => emitter.side(q, 1));
-    const width = emitter.edit.once(`width of ${v}`, () => emitter.side(v, 3));
-    return body.concat([body.int64(0), heads, size, width], 0, 'int64');
-  }
-
-  /** [B, H, chunks * C, E]. */
-  #mergedShape(stacked: string): string {
-    const emitter = this.#emitter;
-    return emitter.concat(
-      [emitter.side(stacked, 1), emitter.side(stacked, 2), emitter.int64(-1), emitter.side(stacked, 4)],
-      0,
-      'int64',
-    );
-  }
-}
-
-/** Queries at a time: about a quarter of the keys that they share, so that little of what is computed is masked. */
-function chunkOf({ reach, table }: KeyCover, wanted: number | undefined): number {
-  const near = reach === undefined ? 0 : reach.back + reach.ahead;
-  const chunk = wanted ?? Math.min(256, Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, near / 4)))));
-  if (table === undefined) return chunk;
-  // All queries of a chunk have one row of the table.
-  let divisor = Math.min(chunk, table.block);
-  while (table.block % divisor !== 0) divisor--;
-  return divisor;
 }
 
 function sideOf(edit: GraphEdit, name: string, axis: number): number | undefined {

@@ -1,3 +1,4 @@
+import type { Expression } from '../../attention/index.ts';
 import { ArgumentError } from '../../errors.ts';
 import type { Pattern } from '../../pattern/pattern.ts';
 import type { Attribute, Graph, Node } from '../ir.ts';
@@ -29,8 +30,21 @@ export interface BatchAttentionNode {
   };
   /** Tokens that are known when the graph runs only, beside the pattern. Exported graphs have them. */
   readonly globals?: GlobalTokens;
+  /** What is done to the scores after the soft cap. Exported graphs have it. */
+  readonly scores?: NodeScores;
   /** Value name, [B, H, N, E]. */
   readonly output: string;
+  /**
+   * Value name, [B, H, N]: the natural-log log-sum-exp of the scores; -1e30 or less where a query sees no key. Exported graphs have it.
+   */
+  readonly lse?: string;
+}
+
+/** A score modifier whose parameters are values of the graph: see attention/score/. */
+export interface NodeScores {
+  readonly expression: Expression;
+  /** Names of values float32, by the parameters' names. */
+  readonly parameters: Readonly<Record<string, string>>;
 }
 
 /** Value names of what is said of tokens that every query sees. */
@@ -52,7 +66,8 @@ const LAYOUT = 'layout';
 export function batchAttentionNode(node: Omit<BatchAttentionNode, 'index'>): Node {
   const { q, k, v, sinkLogits = '', keyMask = '' } = node.inputs;
   const { mask = '', places = '', bias = '', seeAll = false } = node.globals ?? {};
-  const inputs = [q, k, v, '', sinkLogits, keyMask, mask, places, bias];
+  const { expression, parameters = {} } = node.scores ?? {};
+  const inputs = [q, k, v, '', sinkLogits, keyMask, mask, places, bias, ...Object.values(parameters)];
   while (inputs.at(-1) === '') inputs.pop();
   const attributes: Record<string, Attribute> = {
     [LAYOUT]: { type: 'string', value: 'BHND' },
@@ -61,13 +76,19 @@ export function batchAttentionNode(node: Omit<BatchAttentionNode, 'index'>): Nod
     ...(node.softcap === undefined ? {} : { softcap: { type: 'float', value: node.softcap } }),
     ...(seeAll ? { globals_see_all: { type: 'int', value: 1 } } : {}),
     ...(node.ownPasts ? { own_pasts: { type: 'int', value: 1 } } : {}),
+    ...(expression === undefined
+      ? {}
+      : {
+          scores: { type: 'string', value: JSON.stringify(expression) },
+          score_parameters: { type: 'strings', value: Object.keys(parameters) },
+        }),
   };
   return {
     name: node.name,
     domain: 'farfield',
     operator: 'SparseAttention',
     inputs,
-    outputs: [node.output],
+    outputs: node.lse === undefined ? [node.output] : [node.output, node.lse],
     attributes,
   };
 }
@@ -84,8 +105,9 @@ export function readBatchAttention(_: Graph, node: Node, index: number): BatchAt
   if (!isBatchAttention(node)) fail('it has rows and no batch axis; run it with compileProgram()');
   const [q = fail('q is absent'), k = fail('k is absent'), v = fail('v is absent'), , sinkLogits, keyMask] =
     node.inputs;
-  const [mask, places, bias] = node.inputs.slice(6);
+  const [mask, places, bias, ...parameters] = node.inputs.slice(6);
   const { pattern, scale, softcap, own_pasts: ownPasts, globals_see_all: seeAll } = node.attributes;
+  const { scores, score_parameters: names } = node.attributes;
   return {
     name: node.name,
     index,
@@ -97,6 +119,15 @@ export function readBatchAttention(_: Graph, node: Node, index: number): BatchAt
     ...(mask && places
       ? { globals: { mask, places, ...(bias ? { bias } : {}), ...(seeAll === undefined ? {} : { seeAll: true }) } }
       : {}),
+    ...(scores?.type === 'string' && names?.type === 'strings'
+      ? {
+          scores: {
+            expression: JSON.parse(scores.value) as Expression,
+            parameters: Object.fromEntries(names.value.map((name, i) => [name, parameters[i] ?? fail(`no ${name}`)])),
+          },
+        }
+      : {}),
     output: node.outputs[0] ?? fail('it has no output'),
+    ...(node.outputs[1] ? { lse: node.outputs[1] } : {}),
   };
 }

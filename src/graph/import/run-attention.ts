@@ -22,9 +22,9 @@ export function kernelAttention(device?: WasmDevice): BatchAttentionCallback {
     return made;
   };
   return async (node, inputs, { signal }) => {
-    if (node.globals !== undefined) {
+    if (node.globals !== undefined || node.scores !== undefined || node.lse !== undefined) {
       throw new ArgumentError(
-        `attention ${node.name}: tokens that are global when the graph runs can only be exported`,
+        `attention ${node.name}: tokens that are global when the graph runs, score modifiers and log-sum-exps can only be exported`,
       );
     }
     const [q, k, v] = (['q', 'k', 'v'] as const).map((name) => tensorOf(inputs[name], `${node.name}: ${name}`)) as [
