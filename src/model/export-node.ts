@@ -10,6 +10,9 @@ import { EncoderTensors } from './encoder/tensors.ts';
 import { ARCHITECTURES, llamaConfigFromGguf, llamaConfigFromJson } from './llama-config.ts';
 import { llamaOnnxGraph } from './llama-onnx.ts';
 import { openLlamaWeights } from './llama-weights.ts';
+import { findSeq2Seq, SEQ2SEQ } from './seq2seq/architectures.ts';
+import { checkWrites } from './seq2seq/load-node.ts';
+import { type Seq2SeqOnnxGraphs, seq2seqOnnxGraphs } from './seq2seq/onnx.ts';
 
 export interface ExportGraphOptions extends OpenCheckpointOptions {
   /** What each token sees: in a Llama, cut to the past; in an encoder in the place of full attention. Default: all. */
@@ -20,63 +23,106 @@ export interface ExportGraphOptions extends OpenCheckpointOptions {
   readonly task?: Task;
 }
 
-export interface OpenedGraph {
+/** One file of an exported model. */
+export interface ExportedPart {
+  /** Its name without .onnx, where a model has several. */
+  readonly name: 'model' | 'encoder_model' | 'decoder_model';
   readonly graph: Graph;
-  /** What tokens see by default: in a Llama those before them. */
-  readonly kind: 'decoder' | 'encoder';
-  /** Bytes of the weights in float32. */
+  /** Bytes of its weights in float32. */
   readonly weightBytes: number;
+}
+
+export interface OpenedForExport {
+  /** One graph; of an encoder-decoder two. */
+  readonly parts: readonly [ExportedPart, ...ExportedPart[]];
+  /** What tokens see by default: in a decoder those before them. */
+  readonly kind: 'decoder' | 'encoder' | 'encoder-decoder';
   close(): Promise<void>;
 }
 
 /**
- * A Llama-family model or an encoder from token ids to its outputs, under a pattern, with weights in float32 that are loaded as the
- * export writes them. Throws as loadLanguageModel() and loadEncoder() do; ModelError for an architecture that cannot be exported.
+ * A Llama-family model, an encoder or an encoder-decoder from token ids to its outputs, under a pattern, with weights in float32 that are
+ * loaded as the export writes them. Throws as loadLanguageModel(), loadEncoder() and loadSeq2Seq() do; ModelError for an architecture
+ * that cannot be exported.
  */
-export async function openForExport(path: string, options: ExportGraphOptions = {}): Promise<OpenedGraph> {
+export async function openForExport(path: string, options: ExportGraphOptions = {}): Promise<OpenedForExport> {
   const opened = await openCheckpoint(path, options);
   const close = (): Promise<void> => opened.checkpoint.close();
   try {
-    const { metadata, config } = opened;
-    if (metadata === undefined && config === undefined) {
-      throw new ModelError(`${path}: there is no config.json beside the weights`);
-    }
-    const type = config?.model_type;
-    if (metadata === undefined) checkExported(type, path);
-    const isEncoder = metadata === undefined && typeof type === 'string' && Object.hasOwn(ENCODERS, type);
-    const graph = isEncoder ? encoderGraph(path, opened, options) : await llamaGraph(path, opened, options);
-    return { ...graph, kind: isEncoder ? 'encoder' : 'decoder', close };
+    return { ...(await graphsOf(path, opened, options)), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
+async function graphsOf(
+  path: string,
+  opened: OpenedCheckpoint,
+  options: ExportGraphOptions,
+): Promise<Omit<OpenedForExport, 'close'>> {
+  const { metadata, config } = opened;
+  if (metadata === undefined && config === undefined) {
+    throw new ModelError(`${path}: there is no config.json beside the weights`);
+  }
+  const type = metadata === undefined ? config?.model_type : 'llama';
+  const isOneOf = (registry: object) =>
+    metadata === undefined && typeof type === 'string' && Object.hasOwn(registry, type);
+  if (isOneOf(ENCODERS)) return { kind: 'encoder', parts: [partOf('model', encoderGraph(path, opened, options))] };
+  if (isOneOf(SEQ2SEQ)) {
+    const { encoder, decoder } = seq2seqGraphs(path, opened, options);
+    return { kind: 'encoder-decoder', parts: [partOf('encoder_model', encoder), partOf('decoder_model', decoder)] };
+  }
+  if (!ARCHITECTURES.some((name) => name === type)) refuse(type, path);
+  return { kind: 'decoder', parts: [await llamaPart(path, opened, options)] };
+}
+
 /** @throws ModelError that lists what can be exported. */
-function checkExported(type: unknown, path: string): void {
-  const known = [...ARCHITECTURES, ...Object.keys(ENCODERS)];
-  if (known.some((name) => name === type)) return;
+function refuse(type: unknown, path: string): never {
+  const known = [...ARCHITECTURES, ...Object.keys(ENCODERS), ...Object.keys(SEQ2SEQ)];
   throw new ModelError(
     `${path}: config.json: model_type is ${JSON.stringify(type)}, which cannot be exported; Farfield exports ${known.join(', ')}`,
   );
 }
 
-function encoderGraph(path: string, { checkpoint, config = {} }: OpenedCheckpoint, options: ExportGraphOptions) {
+function partOf(name: ExportedPart['name'], graph: Graph): ExportedPart {
+  const sizes = graph.initializers.map(({ shape }) => shape.reduce((product, side) => product * side, 4));
+  return { name, graph, weightBytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+function encoderGraph(path: string, { checkpoint, config = {} }: OpenedCheckpoint, options: ExportGraphOptions): Graph {
   const { pattern, positions = 'given' } = options;
   const source = `${path}: config.json`;
   const { architecture, task } = findEncoder(config, source, options.task);
   const { prefix, headNames } = architecture;
   const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
-  const { graph } = encoderOnnxGraph(architecture.read(config, { source, task, tensors, pattern, positions }), tensors);
-  const sizes = graph.initializers.map(({ shape }) => shape.reduce((product, side) => product * side, 4));
-  return { graph, weightBytes: sizes.reduce((sum, size) => sum + size, 0) };
+  return encoderOnnxGraph(architecture.read(config, { source, task, tensors, pattern, positions }), tensors).graph;
 }
 
-async function llamaGraph(path: string, opened: OpenedCheckpoint, { pattern }: ExportGraphOptions) {
+function seq2seqGraphs(
+  path: string,
+  { checkpoint, config = {} }: OpenedCheckpoint,
+  { pattern, positions, task }: ExportGraphOptions,
+): Seq2SeqOnnxGraphs {
+  const source = `${path}: config.json`;
+  const { className, prefix, read, headNames = [] } = findSeq2Seq(config, source);
+  if (pattern !== undefined || positions === 'repeat' || task !== undefined) {
+    throw new ModelError(`${source}: a ${className} has a pattern, positions and a head of its own; leave them out`);
+  }
+  checkWrites(config, className, source);
+  const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
+  return seq2seqOnnxGraphs(read(config, { source, tensors }), tensors);
+}
+
+async function llamaPart(
+  path: string,
+  opened: OpenedCheckpoint,
+  { pattern }: ExportGraphOptions,
+): Promise<ExportedPart> {
   const { metadata, config: json = {}, checkpoint, format } = opened;
   const config =
     metadata === undefined ? llamaConfigFromJson(json, `${path}: config.json`) : llamaConfigFromGguf(metadata, path);
   const weights = openLlamaWeights(checkpoint, config, { format, weights: 'f32', source: path });
   const graph = await llamaOnnxGraph(config, weights, pattern === undefined ? {} : { pattern });
-  return { graph, weightBytes: weights.bytes };
+  return { name: 'model', graph, weightBytes: weights.bytes };
 }

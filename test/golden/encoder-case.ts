@@ -110,7 +110,7 @@ export async function checkEncoderCase(
 export async function checkExportedCase(folder: string, { inputs, outputs, tolerance }: EncoderCase): Promise<void> {
   const io = await readTensors(folder, 'io.safetensors');
   const opened = await openForExport(folder);
-  const { model } = await exportOnnx(opened.graph);
+  const { model } = await exportOnnx(opened.parts[0].graph);
   await opened.close();
   const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 });
   try {

@@ -6,7 +6,7 @@ import { encoderClasses, type LanguageModel, loadLanguageModel, seq2seqClasses }
 import type { Tokenizer } from '../../src/text/index.ts';
 import { checkEncoderCase, checkExportedCase, type EncoderCase } from './encoder-case.ts';
 import { casesOf, disagreement, GOLDEN, readJson, readTensors, type Tolerance } from './folders.ts';
-import { checkSeq2SeqCase } from './seq2seq-case.ts';
+import { checkExportedSeq2SeqCase, checkSeq2SeqCase } from './seq2seq-case.ts';
 
 const HF = join(GOLDEN, 'hf');
 const IMPLEMENTED = [
@@ -51,6 +51,7 @@ describe.skipIf(!existsSync(HF))('golden/hf', () => {
     }
     if (seq2seqClasses().includes(architecture)) {
       it(name, () => checkSeq2SeqCase(join(HF, name), golden));
+      it(`${name}, exported to ONNX`, () => checkExportedSeq2SeqCase(join(HF, name), golden));
       continue;
     }
     if (!IMPLEMENTED.includes(architecture)) {

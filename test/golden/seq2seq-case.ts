@@ -1,5 +1,8 @@
 /** One case of golden/hf whose model is an encoder-decoder. */
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { expect } from 'vitest';
+import { exportOnnx } from '../../src/graph/index.ts';
+import { openForExport } from '../../src/model/export-node.ts';
 import { loadSeq2Seq } from '../../src/model/index.ts';
 import { type EncoderCase, rowsOf } from './encoder-case.ts';
 import { disagreement, readTensors } from './folders.ts';
@@ -54,5 +57,52 @@ export async function checkSeq2SeqCase(folder: string, { inputs, tolerance }: En
       expect(own).toEqual(best);
     }
     text.dispose();
+  }
+}
+
+/** Runs the case as its two exported files in ONNX Runtime, the batch as it was given, and compares the outputs where they count. */
+export async function checkExportedSeq2SeqCase(
+  folder: string,
+  { inputs, outputs, tolerance }: EncoderCase,
+): Promise<void> {
+  const io = await readTensors(folder, 'io.safetensors');
+  const opened = await openForExport(folder);
+  const sessions = new Map<string, InferenceSession>();
+  for (const { name, graph } of opened.parts) {
+    const { model } = await exportOnnx(graph);
+    sessions.set(name, await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 }));
+  }
+  await opened.close();
+  const int64 = (name: string) => {
+    const { data, shape } = io(name);
+    return new Tensor('int64', BigInt64Array.from(data, BigInt), [...shape]);
+  };
+  const [encoder, decoder] = ['encoder_model', 'decoder_model'].map((name) => sessions.get(name)) as [
+    InferenceSession,
+    InferenceSession,
+  ];
+  try {
+    const own = inputs.filter((name) => !name.startsWith('decoder_'));
+    expect(encoder.inputNames.toSorted()).toEqual(own.toSorted());
+    const { last_hidden_state: hidden } = await encoder.run(Object.fromEntries(own.map((name) => [name, int64(name)])));
+    const { logits } = await decoder.run({
+      input_ids: int64('decoder_input_ids'),
+      encoder_hidden_states: hidden as Tensor,
+      encoder_attention_mask: int64('attention_mask'),
+    });
+    const results: Record<string, Tensor | undefined> = { encoder_last_hidden_state: hidden, logits };
+    for (const name of outputs) {
+      const want = io(name);
+      const got = results[name];
+      expect([name, got?.dims]).toEqual([name, want.shape]);
+      const valid = io(`valid.${name}`).data;
+      const width = want.data.length / valid.length;
+      const counts = (list: ArrayLike<number>) => Array.from(list).filter((_, i) => valid[Math.floor(i / width)] === 1);
+      expect(counts(want.data).length).toBeGreaterThan(0);
+      const difference = disagreement(counts(got?.data as Float32Array), counts(want.data), tolerance);
+      expect([name, difference]).toEqual([name, '']);
+    }
+  } finally {
+    for (const session of sessions.values()) await session.release();
   }
 }

@@ -404,7 +404,17 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
       [
         ['export', '--model', join(GOLDEN, 'hf/led'), '--out', join(folder, 'led.onnx')],
         1,
-        'model_type is "led", which cannot be exported; Farfield exports llama, mistral, bert',
+        'an encoder-decoder is encoder_model.onnx and decoder_model.onnx; let --out name a folder',
+      ],
+      [
+        ['export', '--model', join(GOLDEN, 'hf/led'), '--pattern', 'window:4', '--out', join(folder, 'led')],
+        1,
+        'a LED has a pattern, positions and a head of its own; leave them out',
+      ],
+      [
+        ['export', '--model', join(GOLDEN, 'hf/fnet'), '--out', join(folder, 'fnet.onnx')],
+        1,
+        'model_type is "fnet", which cannot be exported; Farfield exports llama, mistral, bert',
       ],
       [['classify', '--model', join(folder, 'nowhere'), '--text', text], 1, 'there is no such file or folder'],
       [['tag', '--model', model, '--text', text, '--pattern', 'window:4'], 1, 'a Longformer has windows of its own'],

@@ -1,4 +1,7 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Option } from 'commander';
+import { ArgumentError } from '../../errors.ts';
 import { openForExport } from '../../model/export-node.ts';
 import { TASKS, type Task } from '../../model/index.ts';
 import { formatPattern, parsePattern } from '../../pattern/index.ts';
@@ -23,7 +26,8 @@ export const registerExport: Register = (program, start) => {
       description:
         'Writes a Llama-family model or an encoder (BERT, RoBERTa, Longformer, BigBird, ModernBERT) under an attention pattern as an ' +
         'ONNX file: input_ids and attention_mask to logits or hidden states, in float32 and in standard operators, for texts of any ' +
-        'length in memory that grows with the length alone. onnxruntime-node, onnxruntime-web and others run it without Farfield.',
+        'length in memory that grows with the length alone. An encoder-decoder (LED, BigBird-Pegasus, LongT5) becomes two files in a ' +
+        'folder, encoder_model.onnx and decoder_model.onnx. onnxruntime-node, onnxruntime-web and others run them without Farfield.',
       examples: [
         {
           does: 'a Longformer with its own windows: input_ids, attention_mask, global_attention_mask to last_hidden_state',
@@ -32,6 +36,10 @@ export const registerExport: Register = (program, start) => {
         {
           does: 'a sentence encoder for long texts',
           command: 'farfield export --model all-MiniLM-L6-v2 --pattern window:128 --positions repeat --out minilm.onnx',
+        },
+        {
+          does: 'an encoder-decoder as encoder_model.onnx and decoder_model.onnx',
+          command: 'farfield export --model led-base-16384 --out led-onnx',
         },
         {
           does: 'a decoder with a window and four sinks',
@@ -75,17 +83,35 @@ async function exportModel(options: Options, context: CommandContext): Promise<v
     signal: context.signal,
   });
   try {
-    const { graph, kind, weightBytes } = opened;
-    const files = await writeOnnxFiles(graph, weightBytes, options, context);
+    const { parts, kind } = opened;
+    const isFolder = parts.length > 1;
+    if (isFolder && options.out.endsWith('.onnx')) {
+      throw new ArgumentError(
+        `an encoder-decoder is ${parts.map(({ name }) => `${name}.onnx`).join(' and ')}; let --out name a folder`,
+      );
+    }
+    if (isFolder) await mkdir(options.out, { recursive: true });
+    const files: string[] = [];
+    const graphs = [];
+    for (const { name, graph, weightBytes } of parts) {
+      const out = isFolder ? join(options.out, `${name}.onnx`) : options.out;
+      const written = await writeOnnxFiles(graph, weightBytes, { ...options, out }, context);
+      const [inputs, outputs] = [graph.inputs, graph.outputs].map((values) => values.map((value) => value.name));
+      graphs.push({ files: written, inputs, outputs, weightBytes });
+      files.push(...written);
+    }
+    const weightBytes = parts.reduce((sum, part) => sum + part.weightBytes, 0);
     const own = kind === 'decoder' ? 'all earlier tokens' : "the model's own attention";
     const form = pattern === undefined ? own : formatPattern(pattern);
-    const [inputs, outputs] = [graph.inputs, graph.outputs].map((values) => values.map(({ name }) => name)) as [
-      string[],
-      string[],
-    ];
+    const lines = graphs.map(({ inputs, outputs }) => `${inputs?.join(', ')} -> ${outputs?.join(', ')}`);
     context.result(
-      { files, weightBytes, inputs, outputs, ...(pattern === undefined ? {} : { pattern }) },
-      `wrote ${files.join(' and ')}: ${form}, weights ${formatBytes(weightBytes)}\n${inputs.join(', ')} -> ${outputs.join(', ')}`,
+      {
+        files,
+        weightBytes,
+        ...(isFolder ? { graphs } : { inputs: graphs[0]?.inputs, outputs: graphs[0]?.outputs }),
+        ...(pattern === undefined ? {} : { pattern }),
+      },
+      [`wrote ${files.join(' and ')}: ${form}, weights ${formatBytes(weightBytes)}`, ...lines].join('\n'),
     );
   } finally {
     await opened.close();

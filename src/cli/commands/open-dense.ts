@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import type { HubOptions } from '../../checkpoint/index.ts';
 import { openCheckpoint } from '../../checkpoint/node.ts';
-import { TextError } from '../../errors.ts';
+import { ModelError, TextError } from '../../errors.ts';
 import {
   type ExtendedPositions,
   extendPositions,
@@ -39,7 +39,12 @@ export interface OpenDenseOptions {
 export async function openDense(path: string, { positions, hub, signal }: OpenDenseOptions): Promise<OpenedDense> {
   if (!path.endsWith('.onnx')) {
     const repeats = positions === undefined ? {} : { positions: 'repeat' as const };
-    const { graph, close } = await openForExport(path, { ...repeats, hub, signal });
+    const { parts, close } = await openForExport(path, { ...repeats, hub, signal });
+    const [{ graph }, ...others] = parts;
+    if (others.length > 0) {
+      await close();
+      throw new ModelError(`${path}: an encoder-decoder is sparse already; farfield export writes it as it is`);
+    }
     const isFile = /\.(safetensors|json|bin|pt|pth)$/.test(path);
     const own = () =>
       path.endsWith('.gguf')

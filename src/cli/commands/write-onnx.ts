@@ -17,7 +17,7 @@ const LARGEST_INSIDE = 1.5 * 2 ** 30;
 
 export function addOnnxFileOptions(command: Command): Command {
   return command
-    .option('--out <file>', 'the .onnx file to write')
+    .option('--out <file>', 'the .onnx file to write; a folder, where there are several')
     .option(
       '--external-data',
       'put the weights in a file beside it, <file>.data; default: where they take 1.5 GiB or more',

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../../errors.ts';
 import { GraphEdit } from '../graph-edit.ts';
-import { batchAttentionNode, type GlobalTokens, isBatchAttention } from '../import/batch-attention.ts';
+import { batchAttentionNode, type GlobalTokens, isBatchAttention, type NodeScores } from '../import/batch-attention.ts';
 import type { Graph, Node } from '../ir.ts';
 import { isSparseAttention, readSparseAttention } from '../sparse-attention.ts';
 import { Emitter } from './emitter.ts';
@@ -11,13 +11,22 @@ export interface BatchOfRows {
   readonly shape: string;
   /** Value bool [B, N]: which keys are real. */
   readonly keyMask?: string;
-  /** By the name of an attention node: its tokens that every query sees. */
-  readonly globals?: ReadonlyMap<string, GlobalTokens>;
+  /** What else is known of attention nodes, by their names. */
+  readonly nodes?: ReadonlyMap<string, NodeOfRows>;
+}
+
+/** What a graph with rows does not say of an attention node. */
+export interface NodeOfRows {
+  /** Tokens that every query sees. */
+  readonly globals?: GlobalTokens;
+  /** Keys of another length than the queries: the rows' shape int64 [2] and mask bool [B, M] of theirs. */
+  readonly keys?: Pick<BatchOfRows, 'shape' | 'keyMask'>;
+  readonly scores?: NodeScores;
 }
 
 /**
  * Attention with rows [rows, H*D] as attention with a batch axis [B, H, N, D]: one sequence of all rows, or as `batch` says.
- * Attention that has a batch axis stays as it is. Throws ArgumentError for queries of a model's own for special tokens, and for log-sum-exps.
+ * Attention that has a batch axis stays as it is. Throws ArgumentError for queries of a model's own for special tokens.
  */
 export function withBatchAxis(graph: Graph, batch?: BatchOfRows): Graph {
   const edit = new GraphEdit(graph);
@@ -34,17 +43,18 @@ function batched(edit: GraphEdit, graph: Graph, node: Node, index: number, batch
       `SparseAttention ${name}: queries for special tokens (${inputs.sinkQuery}) cannot be exported`,
     );
   }
-  if (lse !== undefined)
-    throw new ArgumentError(`SparseAttention ${name}: its log-sum-exp (${lse}) cannot be exported`);
-  const globals = batch?.globals?.get(name);
+  const { globals, keys = batch, scores } = batch?.nodes?.get(name) ?? {};
   const nodes: Node[] = [];
   const emitter = new Emitter(edit, nodes);
-  const sides = batch?.shape ?? emitter.int64(1, -1);
-  const byHead = (value: string, count: number, each: number): string => {
-    const parted = emitter.op('Reshape', [value, emitter.concat([sides, emitter.int64(count, each)], 0, 'int64')]);
+  const whole = emitter.int64(1, -1);
+  const byHead = (value: string, shape: string | undefined, count: number, each: number): string => {
+    const sides = emitter.concat([shape ?? whole, emitter.int64(count, each)], 0, 'int64');
+    const parted = emitter.op('Reshape', [value, sides]);
     const perm = { perm: { type: 'ints', value: [0, 2, 1, 3] } } as const;
-    return edit.add(nodes, 'Transpose', [parted], { type: 'float32', shape: ['batch', count, 'sequence', each] }, perm);
+    const length = shape === batch?.shape ? 'sequence' : 'keys';
+    return edit.add(nodes, 'Transpose', [parted], { type: 'float32', shape: ['batch', count, length, each] }, perm);
   };
+  const lseByHead = lse === undefined ? undefined : edit.free('lse');
   const attended = edit.free('attended');
   edit.values.set(attended, { name: attended, type: 'float32', shape: ['batch', heads, 'sequence', valueWidth] });
   nodes.push(
@@ -54,16 +64,22 @@ function batched(edit: GraphEdit, graph: Graph, node: Node, index: number, batch
       scale,
       ...(softcap === undefined ? {} : { softcap }),
       inputs: {
-        q: byHead(inputs.q, heads, width),
-        k: byHead(inputs.k, keyValueHeads, width),
-        v: byHead(inputs.v, keyValueHeads, valueWidth),
+        q: byHead(inputs.q, batch?.shape, heads, width),
+        k: byHead(inputs.k, keys?.shape, keyValueHeads, width),
+        v: byHead(inputs.v, keys?.shape, keyValueHeads, valueWidth),
         ...(inputs.sinkLogits === undefined ? {} : { sinkLogits: inputs.sinkLogits }),
-        ...(batch?.keyMask === undefined ? {} : { keyMask: batch.keyMask }),
+        ...(keys?.keyMask === undefined ? {} : { keyMask: keys.keyMask }),
       },
       ...(globals === undefined ? {} : { globals }),
+      ...(scores === undefined ? {} : { scores }),
       output: attended,
+      ...(lseByHead === undefined ? {} : { lse: lseByHead }),
     }),
   );
+  if (lse !== undefined && lseByHead !== undefined) {
+    edit.values.set(lseByHead, { name: lseByHead, type: 'float32', shape: ['batch', heads, 'sequence'] });
+    emitter.op('Reshape', [emitter.transpose(lseByHead, [0, 2, 1]), emitter.int64(-1, heads)], 'float32', {}, lse);
+  }
   emitter.op(
     'Reshape',
     [emitter.transpose(attended, [0, 2, 1, 3]), emitter.int64(-1, heads * valueWidth)],

@@ -5,6 +5,7 @@ import type { HostTensor, Value } from '../../graph/index.ts';
 import type { Pattern } from '../../pattern/index.ts';
 import type { EncoderBuilder } from './builder.ts';
 import type { Layout } from './layout.ts';
+import type { OnnxEncoderBuilder } from './onnx/builder.ts';
 import type { GlobalTokenValues, OnnxTokens } from './onnx/tokens.ts';
 import type { EncoderTensors } from './tensors.ts';
 
@@ -83,6 +84,8 @@ export interface EncoderModel {
 export interface EncoderOnnx {
   /** The row inputs of layers(), by name. */
   readonly inputs: (tokens: OnnxTokens) => Readonly<Record<string, Value>>;
+  /** The layers, where they are not built as those of rows. */
+  readonly layers?: (builder: OnnxEncoderBuilder) => Value;
   /** What attention nodes have in the place of their pattern, and tokens that every query sees. */
   readonly attention?: (tokens: OnnxTokens) => { readonly pattern?: Pattern; readonly globals?: GlobalTokenValues };
   /** Changes an output [batch, sequence] of the head, by its name. */

@@ -1,5 +1,5 @@
 /** What the architectures build their graphs with: operators whose weights come from a checkpoint by name. */
-import type { ScoreModifier, ScoreParameter } from '../../attention/index.ts';
+import type { Expression, ScoreModifier, ScoreParameter } from '../../attention/index.ts';
 import { ModelError } from '../../errors.ts';
 import {
   add,
@@ -23,11 +23,13 @@ import { dense } from '../../pattern/index.ts';
 import type { Layout, PairsOf } from './layout.ts';
 import type { EncoderTensors } from './tensors.ts';
 
-/** What a node does to its scores. */
+/** What a node does to its scores: a modifier (attention/score/) whose parameters are stored tensors, and what a batch says of its rows. */
 export interface Scores {
-  /** Stored tables by name, with their shapes. */
-  readonly tables: Readonly<Record<string, readonly number[]>>;
-  readonly make: (tables: Readonly<Record<string, ScoreParameter>>, layout: Layout) => ScoreModifier;
+  readonly expression: Expression;
+  /** Parameters that are stored, by their names in the expression. */
+  readonly tables: Readonly<Record<string, { readonly tensor: string; readonly shape: readonly number[] }>>;
+  /** The others. Default: there are none. */
+  readonly rows?: (layout: Layout) => Readonly<Record<string, ScoreParameter>>;
 }
 
 export interface AttentionOptions extends SparseAttentionOptions {
@@ -172,12 +174,12 @@ export class EncoderBuilder {
   /** Reads the tables of all scores. */
   async loadScores(): Promise<Map<string, ScoresOf>> {
     const loaded = new Map<string, ScoresOf>();
-    for (const [node, { tables, make }] of this.#scores) {
+    for (const [node, { expression, tables, rows }] of this.#scores) {
       const read: Record<string, ScoreParameter> = {};
-      for (const [name, shape] of Object.entries(tables)) {
-        read[name] = { shape, data: await this.tensors.ask(name, shape).load() };
+      for (const [name, { tensor, shape }] of Object.entries(tables)) {
+        read[name] = { shape, data: await this.tensors.ask(tensor, shape).load() };
       }
-      loaded.set(node, (layout) => make(read, layout));
+      loaded.set(node, (layout) => ({ expression, parameters: { ...read, ...rows?.(layout) } }));
     }
     return loaded;
   }
@@ -185,7 +187,7 @@ export class EncoderBuilder {
   #register(value: Value, scores: Scores | undefined, pairs: PairsOf): void {
     this.pairs.set(value.name, pairs);
     if (scores === undefined) return;
-    for (const [name, shape] of Object.entries(scores.tables)) this.tensors.ask(name, shape);
+    for (const { tensor, shape } of Object.values(scores.tables)) this.tensors.ask(tensor, shape);
     this.#scores.set(value.name, scores);
   }
 }

@@ -3,6 +3,7 @@ import type { HostTensor, Value } from '../../graph/index.ts';
 import type { EncoderModel, Head, Task } from '../encoder/architecture.ts';
 import type { EncoderBuilder, Scores } from '../encoder/builder.ts';
 import type { Layout } from '../encoder/layout.ts';
+import type { OnnxTokens } from '../encoder/onnx/tokens.ts';
 import type { EncoderTensors } from '../encoder/tensors.ts';
 
 /** Rows of a decoder. */
@@ -28,14 +29,16 @@ export interface Seq2SeqModel {
     readonly build: (builder: DecoderBuilder) => Value;
     /** The inputs of the graph but for the memory. Throws ArgumentError where there are no positions left. */
     readonly feeds: (batch: DecoderBatch) => Record<string, HostTensor>;
+    /** The same inputs in an exported graph, by name. */
+    readonly onnxInputs: (tokens: OnnxTokens) => Readonly<Record<string, Value>>;
   };
   /** Adds keys and values of the text for each layer of the decoder, from the encoder's last hidden state [rows, hidden]. */
   readonly memory: (builder: EncoderBuilder, hidden: Value) => readonly { readonly k: Value; readonly v: Value }[];
   /** Adds the head: logits [rows, vocabulary]. */
   readonly head: (builder: EncoderBuilder, hidden: Value) => Value;
-  /** The token that the decoder begins with. */
   /** What a decoder that has read the text again says of it, from its last hidden state: heads that do not write. */
   readonly heads?: Readonly<Partial<Record<Task, Head['build']>>>;
+  /** The token that the decoder begins with. */
   readonly startToken: number;
   readonly endToken: number | undefined;
 }

@@ -9,6 +9,7 @@ import { add, gemm, type HostTensor, ROWS, scaleBy, tanh, type Value } from '../
 import { checkHeads, count, flag, index, int64, parseConfig, text } from '../encoder/architecture.ts';
 import { labels, questionAnswering } from '../encoder/bert-family.ts';
 import { checkActivation, type EncoderBuilder, widthOf } from '../encoder/builder.ts';
+import type { OnnxTokens } from '../encoder/onnx/tokens.ts';
 import type { DecoderBatch, DecoderBuilder, Seq2SeqModel } from './architecture.ts';
 
 const schema = v.looseObject({
@@ -55,7 +56,7 @@ export function readBartConfig(
 /** `input_ids` and `position_ids` [rows] to [rows, d_model]; `side` is encoder or decoder. */
 export function bartEmbeddings(b: EncoderBuilder, config: BartConfig, side: 'encoder' | 'decoder'): Value {
   const { vocab_size, d_model, scale_embedding, encoderPositions, decoderPositions, norms } = config;
-  const ids = (name: string) => b.graph.input(name, 'int64', [ROWS]);
+  const ids = (name: string) => b.input(name, 'int64', [ROWS]);
   for (const copy of ['encoder.embed_tokens.weight', 'decoder.embed_tokens.weight', 'lm_head.weight'])
     b.tensors.allow(copy);
   const found = b.embedding(ids('input_ids'), 'shared', vocab_size, d_model);
@@ -149,6 +150,7 @@ export function bartDecoder(
         return bartEnd(b, config, 'decoder', x);
       },
       feeds: (batch) => positionFeeds(batch, config.decoderPositions),
+      onnxInputs: onnxPositions,
     },
     memory: (b, hidden) =>
       Array.from({ length: decoder_layers }, (_, layer) => ({
@@ -163,6 +165,11 @@ export function bartDecoder(
     startToken: config.decoder_start_token_id,
     endToken: config.eos_token_id ?? undefined,
   };
+}
+
+/** Ids, and positions that count from 0, of an exported graph's tokens. */
+export function onnxPositions(tokens: OnnxTokens): Record<string, Value> {
+  return { input_ids: tokens.ids, position_ids: tokens.places };
 }
 
 /** Ids, and positions that count from 0, with no more of them than the table has rows. @throws ArgumentError */

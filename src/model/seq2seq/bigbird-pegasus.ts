@@ -7,6 +7,7 @@ import { dense } from '../../pattern/index.ts';
 import { count, flag, index, parseConfig } from '../encoder/architecture.ts';
 import { projections } from '../encoder/bert-family.ts';
 import { bigBirdPairs } from '../encoder/bigbird.ts';
+import { onnxBlocks } from '../encoder/bigbird-onnx.ts';
 import { withinSequences } from '../encoder/layout.ts';
 import type { Seq2SeqArchitecture } from './architecture.ts';
 import {
@@ -15,6 +16,7 @@ import {
   bartEmbeddings,
   bartEnd,
   bartFeedForward,
+  onnxPositions,
   positionFeeds,
   readBartConfig,
   residual,
@@ -73,6 +75,10 @@ export const bigBirdPegasus: Seq2SeqArchitecture = {
         },
         heads: {},
         feeds: (batch) => positionFeeds(batch, config.encoderPositions),
+        onnx: {
+          inputs: onnxPositions,
+          ...(own.attention_type === 'original_full' ? {} : { attention: (tokens) => onnxBlocks(tokens, blocks) }),
+        },
       },
       ...bartDecoder(config),
     };

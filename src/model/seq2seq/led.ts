@@ -12,6 +12,7 @@ import {
   bartEmbeddings,
   bartEnd,
   bartFeedForward,
+  onnxPositions,
   positionFeeds,
   readBartConfig,
   residual,
@@ -58,6 +59,7 @@ export const led: Seq2SeqArchitecture = {
         },
         heads: {},
         feeds: (batch) => positionFeeds(batch, config.encoderPositions),
+        onnx: { inputs: onnxPositions, attention: (tokens) => ({ globals: tokens.globals }) },
       },
       ...bartDecoder(config),
     };

@@ -53,6 +53,15 @@ export async function openReader(
   return Seq2SeqReader.create({ model, task, config, tensors, ...(await start(model.encoder.vocabularySize)) });
 }
 
+/** @throws ModelError for a class that does not write. */
+export function checkWrites(config: Readonly<Record<string, unknown>>, className: string, source: string): void {
+  const { name, task } = namedTask(config, className);
+  if (task === undefined || task === 'base') return;
+  throw new ModelError(
+    `${source}: architectures names ${name}, whose head cannot be exported; a ${className}ForConditionalGeneration can`,
+  );
+}
+
 /** The class that config.json names first, and its task where it is not to write. */
 function namedTask({ architectures }: Readonly<Record<string, unknown>>, className: string) {
   const name = String(Array.isArray(architectures) ? architectures[0] : undefined);

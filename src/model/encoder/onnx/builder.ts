@@ -1,25 +1,40 @@
 /** Builds an encoder's layers for an ONNX file: what batches decide elsewhere is computed from the tokens in the graph. */
 import { ArgumentError } from '../../../errors.ts';
-import { type Dimension, type ElementType, gemm, mul, type Value } from '../../../graph/index.ts';
+import { type Dimension, type ElementType, gemm, mul, type NodeOfRows, type Value } from '../../../graph/index.ts';
 import type { EncoderOnnx } from '../architecture.ts';
 import { type AttentionOptions, EncoderBuilder, type GlobalAttentionOptions, widthOf } from '../builder.ts';
 import type { PairsOf } from '../layout.ts';
 import type { EncoderTensors } from '../tensors.ts';
-import { type GlobalTokenValues, OnnxTokens } from './tokens.ts';
+import { type GlobalTokenValues, OnnxTokens, type OnnxTokensOptions } from './tokens.ts';
 
 /** Added to scores of tokens that do not count; a text of only these still has a finite softmax. */
 const FORBIDDEN = -1e30;
 
+/** What a file says of an attention node beside its options. */
+export interface OnnxAttention {
+  /** Keys that are not the tokens: batch and their number int64 [2], and bool [batch, keys]. */
+  readonly keys?: { readonly shape: Value; readonly mask: Value };
+  /** Parameters of the scores that are not stored, by name. */
+  readonly parameters?: Readonly<Record<string, Value>>;
+}
+
+/** Pairs of packed rows, which a file has not. */
+const NO_PAIRS: PairsOf = () => [];
+
+function namesOf({ places, mask, bias, seeAll }: GlobalTokenValues) {
+  return { places: places.name, mask: mask.name, ...(bias ? { bias: bias.name } : {}), ...(seeAll ? { seeAll } : {}) };
+}
+
 export class OnnxEncoderBuilder extends EncoderBuilder {
   readonly tokens: OnnxTokens;
-  /** By the name of an attention node. */
-  readonly globals = new Map<string, GlobalTokenValues>();
+  /** What the graph with rows does not say of its attention nodes, by their names. */
+  readonly nodes = new Map<string, NodeOfRows>();
   readonly #onnx: EncoderOnnx;
   readonly #inputs: Readonly<Record<string, Value>>;
 
-  constructor(name: string, tensors: EncoderTensors, onnx: EncoderOnnx) {
+  constructor(name: string, tensors: EncoderTensors, onnx: EncoderOnnx, options: OnnxTokensOptions = {}) {
     super(name, tensors);
-    this.tokens = new OnnxTokens(this.graph);
+    this.tokens = new OnnxTokens(this.graph, options);
     this.#onnx = onnx;
     this.#inputs = onnx.inputs(this.tokens);
   }
@@ -32,18 +47,54 @@ export class OnnxEncoderBuilder extends EncoderBuilder {
     return value;
   }
 
-  override attention(options: AttentionOptions, pairs: PairsOf): Value {
-    if (options.scores !== undefined) {
-      throw new ArgumentError(`SparseAttention ${options.name}: biases of scores cannot be exported`);
-    }
-    const { pattern = options.pattern, globals } = this.#onnx.attention?.(this.tokens) ?? {};
+  override attention(options: AttentionOptions, pairs: PairsOf = NO_PAIRS, own: OnnxAttention = {}): Value {
+    const { pattern = options.pattern, globals } = this.#ofNode(own);
     const value = super.attention({ ...options, pattern }, pairs);
-    if (globals !== undefined) this.globals.set(value.name, globals);
+    this.#register(value.name, options, own, globals);
     return value;
   }
 
-  override attentionWithLse({ name }: AttentionOptions): never {
-    throw new ArgumentError(`SparseAttention ${name}: its log-sum-exp cannot be exported`);
+  override attentionWithLse(
+    options: AttentionOptions,
+    pairs: PairsOf = NO_PAIRS,
+    own: OnnxAttention = {},
+  ): { output: Value; lse: Value } {
+    const { pattern = options.pattern, globals } = this.#ofNode(own);
+    const values = super.attentionWithLse({ ...options, pattern }, pairs);
+    this.#register(values.output.name, options, own, globals);
+    return values;
+  }
+
+  /** What the architecture says of a node over the tokens. */
+  #ofNode({ keys }: OnnxAttention) {
+    return keys === undefined ? (this.#onnx.attention?.(this.tokens) ?? {}) : {};
+  }
+
+  #register(
+    name: string,
+    { scores }: AttentionOptions,
+    { keys, parameters = {} }: OnnxAttention,
+    globals: GlobalTokenValues | undefined,
+  ): void {
+    if (scores?.rows !== undefined) {
+      throw new ArgumentError(`SparseAttention ${name}: scores that depend on the rows of a batch cannot be exported`);
+    }
+    const tables = Object.entries(scores?.tables ?? {}).map(
+      ([parameter, { tensor, shape }]) => [parameter, this.tensor(tensor, shape)] as const,
+    );
+    const values = [...tables, ...Object.entries(parameters)];
+    this.nodes.set(name, {
+      ...(globals === undefined ? {} : { globals: namesOf(globals) }),
+      ...(keys === undefined ? {} : { keys: { shape: keys.shape.name, keyMask: keys.mask.name } }),
+      ...(scores === undefined
+        ? {}
+        : {
+            scores: {
+              expression: scores.expression,
+              parameters: Object.fromEntries(values.map(([parameter, value]) => [parameter, value.name])),
+            },
+          }),
+    });
   }
 
   /**

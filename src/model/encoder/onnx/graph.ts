@@ -16,6 +16,8 @@ const OUTPUT_NAMES: Readonly<Record<string, string>> = {
 export interface EncoderOnnxOptions {
   /** Leaves attention with rows, as the layers have it; for those who replace it. Default false. */
   readonly keepRows?: boolean;
+  /** Of an encoder whose tensors lie beside others, which are asked for later: leaves their check to the caller. Default false. */
+  readonly isPart?: boolean;
 }
 
 /** The graph, and what is known of its rows. */
@@ -34,12 +36,12 @@ export interface EncoderOnnxGraph {
 export function encoderOnnxGraph(
   model: EncoderModel,
   tensors: EncoderTensors,
-  { keepRows = false }: EncoderOnnxOptions = {},
+  { keepRows = false, isPart = false }: EncoderOnnxOptions = {},
 ): EncoderOnnxGraph {
   if (model.onnx === undefined) throw new ArgumentError('this architecture cannot be exported to ONNX');
   const b = new OnnxEncoderBuilder('encoder', tensors, model.onnx);
   const { tokens, graph } = b;
-  const hidden = model.layers(b);
+  const hidden = model.onnx.layers?.(b) ?? model.layers(b);
   const { hiddenSize } = model;
   const heads = Object.entries(model.heads);
   if (!heads.some(([name]) => name === 'head'))
@@ -52,17 +54,11 @@ export function encoderOnnxGraph(
       graph.output((isPerToken && model.onnx.finish?.(tokens, output)) || output, OUTPUT_NAMES[name] ?? name);
     }
   }
-  tensors.check();
+  if (!isPart) tensors.check();
   const shape = tokens.shape.name;
   const made = graph.build();
   if (keepRows) return { graph: made, shape };
-  const globals = new Map(
-    [...b.globals].map(([node, { places, mask, bias, seeAll }]) => [
-      node,
-      { places: places.name, mask: mask.name, ...(bias ? { bias: bias.name } : {}), ...(seeAll ? { seeAll } : {}) },
-    ]),
-  );
-  return { graph: withBatchAxis(made, { shape, keyMask: tokens.mask.name, globals }), shape };
+  return { graph: withBatchAxis(made, { shape, keyMask: tokens.mask.name, nodes: b.nodes }), shape };
 }
 
 /** The rows that a head reads. */

@@ -13,6 +13,11 @@ export interface GlobalTokenValues {
   readonly seeAll?: boolean;
 }
 
+export interface OnnxTokensOptions {
+  /** Whether there is an input attention_mask. Default true. */
+  readonly hasMask?: boolean;
+}
+
 /** Values of a graph; each is made when it is first asked for, so that a graph has the inputs that it needs. */
 export class OnnxTokens {
   readonly graph: GraphBuilder;
@@ -20,16 +25,21 @@ export class OnnxTokens {
   readonly ids: Value;
   /** int64 [2]: batch and sequence. */
   readonly shape: Value;
-  /** bool [batch, sequence]: tokens that count. */
-  readonly mask: Value;
+  readonly #mask: Value | undefined;
 
-  constructor(graph: GraphBuilder) {
+  constructor(graph: GraphBuilder, { hasMask = true }: OnnxTokensOptions = {}) {
     this.graph = graph;
     const ids = graph.input('input_ids', 'int64', ['batch', 'sequence']);
-    const mask = graph.input('attention_mask', 'int64', ['batch', 'sequence']);
+    const mask = hasMask ? graph.input('attention_mask', 'int64', ['batch', 'sequence']) : undefined;
     this.ids = this.reshape(ids, [-1], [ROWS]);
     this.shape = graph.op1({ operator: 'Shape', inputs: [ids], name: 'tokens/shape' }, 'int64', [2]);
-    this.mask = cast(graph, mask, 'bool', 'tokens/mask');
+    this.#mask = mask && cast(graph, mask, 'bool', 'tokens/mask');
+  }
+
+  /** bool [batch, sequence]: tokens that count. */
+  get mask(): Value {
+    if (this.#mask === undefined) throw new TypeError('these tokens have no mask');
+    return this.#mask;
   }
 
   /** int64 []: tokens of a sequence, with its padding. */
