@@ -31,17 +31,21 @@ beforeAll(async () => {
 });
 afterAll(() => device.dispose());
 
-test('a trained decoder reads as a Llama, and trains on as one', async () => {
+test.for([
+  ['', CONFIG],
+  [' with matches', { ...CONFIG, matches: [1, 2, 5] }],
+] as const)('a trained decoder%s reads as a Llama, and trains on as one', async ([, own]) => {
   const backend = await createNodeBackend({ threads: 1 });
-  await using gpt = await createGpt(CONFIG, { device, backend, weights: spreadWeights(gptSpecifications(CONFIG)) });
-  const ids = Int32Array.from({ length: 60 }, (_, i) => (i * 31 + (i >> 2) * 7) % 50);
+  await using gpt = await createGpt(own, { device, backend, weights: spreadWeights(gptSpecifications(own)) });
+  // The last third repeats the first.
+  const ids = Int32Array.from({ length: 60 }, (_, i) => ((i % 40) * 31 + ((i % 40) >> 2) * 7) % 50);
   const batch = {
     inputs: ids.subarray(0, 59),
     targets: ids.subarray(1),
     weights: new Float32Array(59).fill(1),
     starts: Int32Array.of(0),
   };
-  const files = gptAsLlama(CONFIG, gpt.parameters);
+  const files = gptAsLlama(own, gpt.parameters);
   const config = llamaConfigFromJson(files.config);
   const weights = openLlamaWeights(checkpointOf(files.tensors), config, {
     format: 'safetensors',
@@ -61,7 +65,7 @@ test('a trained decoder reads as a Llama, and trains on as one', async () => {
   expect((await llama.step(batch, theirs)).loss).toBeCloseTo(loss, 5);
   await gpt.step(batch, ours);
   const named = gpt.parameters.map((parameter, i) => ({ ...parameter, data: ours[i] as Float32Array }));
-  for (const [name, { data }] of gptAsLlama(CONFIG, named).tensors) {
+  for (const [name, { data }] of gptAsLlama(own, named).tensors) {
     const own = theirs[llama.parameters.findIndex((parameter) => parameter.name === name)] ?? new Float32Array();
     expect(own.length).toBe(data.length);
     const largest = Math.max(...data.map(Math.abs));

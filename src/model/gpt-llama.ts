@@ -2,6 +2,7 @@
 import { ModelError } from '../errors.ts';
 import { formatPattern } from '../pattern/index.ts';
 import type { GptConfig } from './gpt.ts';
+import { MATCH_TABLE } from './llama-weights.ts';
 import type { Parameter } from './trainable.ts';
 import { sizesOf } from './transformer.ts';
 
@@ -15,7 +16,7 @@ export interface LlamaFiles {
 /**
  * The same function under other names: a gated decoder with root mean square norms and rotary positions is a Llama. A pattern that
  * all layers share is `farfield_pattern` in the configuration, which loadLanguageModel() reads with and others pass over; of several
- * none is written. The tensors are views of the parameters where their rows are split.
+ * none is written. A table of matches is a tensor of its own, with `farfield_matches` in the configuration: no other reader has it. The tensors are views of the parameters where their rows are split.
  * @throws ModelError for a configuration that no Llama has, and for parameters that are missing.
  */
 export function gptAsLlama(gpt: GptConfig, parameters: readonly Parameter[]): LlamaFiles {
@@ -26,7 +27,7 @@ export function gptAsLlama(gpt: GptConfig, parameters: readonly Parameter[]): Ll
     );
   }
   const { width, queries, keys, inner } = sizesOf(gpt);
-  const { hiddenSize, layers, heads, vocabularySize, context } = gpt;
+  const { hiddenSize, layers, heads, vocabularySize, context, matches } = gpt;
   const own = new Map(parameters.map((parameter) => [parameter.name, parameter]));
   const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
   /** Splits the rows of a parameter. */
@@ -42,6 +43,7 @@ export function gptAsLlama(gpt: GptConfig, parameters: readonly Parameter[]): Ll
     }
   };
   put('embedding', ['model.embed_tokens.weight', vocabularySize]);
+  if (matches !== undefined) put('matches', [MATCH_TABLE, matches.length * vocabularySize]);
   for (let i = 0; i < layers; i++) {
     const [from, to] = [`layers.${i}`, `model.layers.${i}`];
     put(`${from}.attention_norm.weight`, [`${to}.input_layernorm.weight`, hiddenSize]);
@@ -77,6 +79,7 @@ export function gptAsLlama(gpt: GptConfig, parameters: readonly Parameter[]): Ll
       mlp_bias: false,
       tie_word_embeddings: true,
       ...(pattern === undefined || others.length > 0 ? {} : { farfield_pattern: formatPattern(pattern) }),
+      ...(matches === undefined ? {} : { farfield_matches: matches }),
     },
     tensors,
   };

@@ -5,6 +5,7 @@
  */
 import { ModelError } from '../errors.ts';
 import { type Graph, GraphBuilder, gatherElements, gemm, logSoftmax, neg, ROWS } from '../graph/index.ts';
+import { checkMatchSizes } from './latest-matches.ts';
 import { RowModel, type RowModelOptions } from './row-model.ts';
 import {
   frequenciesOf,
@@ -19,6 +20,11 @@ import {
 
 export interface GptConfig extends TransformerConfig {
   readonly vocabularySize: number;
+  /**
+   * Sizes n, ascending. For each, what followed when the last n tokens stood in the sequence before is added to a token's embedding, from
+   * a table of its own (see latest-matches.ts): so the model can copy from any distance, whatever its pattern. Default none.
+   */
+  readonly matches?: readonly number[];
 }
 
 export interface GptOptions extends RowModelOptions, InitialWeights {}
@@ -32,6 +38,7 @@ export async function createGpt(config: GptConfig, options: GptOptions = {}): Pr
       input: { kind: 'tokens', vocabularySize: config.vocabularySize, context: config.context },
       lookups: [
         { table: 'embedding', by: 'inputs' },
+        ...(config.matches === undefined ? [] : [{ table: 'matches', by: 'matches', sizes: config.matches } as const]),
         ...(config.positions === 'learned' ? [{ table: 'positions', by: 'positions' } as const] : []),
       ],
       frequencies: frequenciesOf(config),
@@ -45,9 +52,17 @@ export async function createGpt(config: GptConfig, options: GptOptions = {}): Pr
 export function gptSpecifications(config: GptConfig): Specification[] {
   return [
     { name: 'embedding', shape: [config.vocabularySize, config.hiddenSize], start: 0.02 },
+    ...matchSpecifications(config),
     ...positionSpecifications(config),
     ...layerSpecifications(config),
   ];
+}
+
+/** The table of matches: a row for each size and token, of zeros. */
+function matchSpecifications({ matches, vocabularySize, hiddenSize }: GptConfig): Specification[] {
+  if (matches === undefined) return [];
+  checkMatchSizes(matches);
+  return [{ name: 'matches', shape: [matches.length * vocabularySize, hiddenSize], start: 'zeros', isOptional: true }];
 }
 
 /**

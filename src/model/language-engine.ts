@@ -27,6 +27,8 @@ export interface DecoderSizes {
 /** One chunk of tokens on its way through the layers. */
 export interface Chunk {
   readonly ids: Int32Array;
+  /** For an engine with `matches`: of each token what followed earlier, as LatestMatches gives it [rows, sizes]. */
+  readonly matches?: Int32Array | undefined;
   /** Absolute position of the first. */
   readonly first: number;
   /** The largest position from which a query looks at sinks; Infinity: each from its own. */
@@ -40,6 +42,8 @@ export interface Chunk {
 /** A compiled decoder: takes chunks of tokens through the layers and the head. */
 export interface LanguageEngine {
   readonly config: DecoderSizes;
+  /** Sizes of the matches that each token gets, of engines that have a table for them: see latest-matches.ts. */
+  readonly matches?: readonly number[] | undefined;
   /** What each layer sees at most, whatever pattern is given: the past, or a window of it. */
   readonly patterns: readonly Pattern[];
   /** Whether sinks can be looked at from other positions (`farthest`). */

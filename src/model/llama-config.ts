@@ -44,6 +44,8 @@ export interface LlamaConfig {
   readonly tiedEmbeddings?: boolean;
   /** What the model was trained to see (`farfield_pattern` of config.json): the pattern of a stream that is given none. */
   readonly pattern?: Pattern;
+  /** Sizes of the matches whose table is added to the embedding (`farfield_matches`): see latest-matches.ts. */
+  readonly matches?: readonly number[];
 }
 
 /** Architectures that model/ implements, by `model_type` of config.json. */
@@ -90,6 +92,7 @@ const configSchema = v.looseObject({
   attention_bias: flag,
   mlp_bias: flag,
   tie_word_embeddings: flag,
+  farfield_matches: v.optional(v.array(count, 'it must be a list of sizes, such as [4, 8, 16]')),
   farfield_pattern: v.optional(v.string('it must be a pattern as text, such as "sinks:4+window:256"')),
 });
 
@@ -141,6 +144,7 @@ export function llamaConfigFromJson(json: unknown, source = 'config.json'): Llam
       feedForwardBias: config.mlp_bias,
       tiedEmbeddings: config.tie_word_embeddings,
       ...(config.farfield_pattern === undefined ? {} : { pattern: parsePattern(config.farfield_pattern) }),
+      ...(config.farfield_matches === undefined ? {} : { matches: config.farfield_matches }),
     },
     source,
   );

@@ -4,9 +4,10 @@ import { compileProgram, type DenseBackend, type DenseSession, type HostTensor, 
 import type { Pattern } from '../pattern/index.ts';
 import { Embedding } from './embedding.ts';
 import { type Chunk, HEAD_ROWS, type LanguageEngine } from './language-engine.ts';
+import { tableRows } from './latest-matches.ts';
 import { type LlamaGraphOptions, llamaGraph, llamaHeadGraph, llamaPattern } from './llama.ts';
 import { type LlamaConfig, rotaryFrequencies } from './llama-config.ts';
-import type { LlamaWeights } from './llama-weights.ts';
+import { type LlamaWeights, MATCH_TABLE } from './llama-weights.ts';
 import { RowBuffer } from './row-buffer.ts';
 
 export interface EngineOptions extends LlamaGraphOptions {
@@ -20,6 +21,8 @@ export class LlamaEngine implements LanguageEngine {
   readonly patterns: readonly Pattern[];
   readonly hasCachedPositions = true;
   readonly embedding: Embedding;
+  readonly matches: readonly number[] | undefined;
+  readonly #matchTable: Embedding | undefined;
   readonly #program: Program;
   readonly #head: DenseSession;
   readonly #frequencies: Float64Array;
@@ -29,6 +32,7 @@ export class LlamaEngine implements LanguageEngine {
   private constructor(
     config: LlamaConfig,
     embedding: Embedding,
+    matchTable: Embedding | undefined,
     frequencies: Float64Array,
     program: Program,
     head: DenseSession,
@@ -36,6 +40,8 @@ export class LlamaEngine implements LanguageEngine {
     this.config = config;
     this.patterns = Array(config.layers).fill(llamaPattern(config));
     this.embedding = embedding;
+    this.matches = config.matches;
+    this.#matchTable = matchTable;
     this.#frequencies = frequencies;
     this.#program = program;
     this.#head = head;
@@ -54,6 +60,7 @@ export class LlamaEngine implements LanguageEngine {
   ): Promise<LlamaEngine> {
     const { onProgress, signal } = options;
     const embedding = new Embedding(await weights.stored('model.embed_tokens.weight'));
+    const matchTable = config.matches === undefined ? undefined : new Embedding(await weights.stored(MATCH_TABLE));
     const factors = weights.has('rope_freqs.weight') ? await weights.vector('rope_freqs.weight') : undefined;
     const program = await compileProgram(await llamaGraph(config, weights, options), backend, {
       ...(signal === undefined ? {} : { signal }),
@@ -69,7 +76,7 @@ export class LlamaEngine implements LanguageEngine {
     try {
       const head = await backend.compile(llamaHeadGraph(config, weights, options), { signal });
       onProgress?.(1, 1);
-      return new LlamaEngine(config, embedding, rotaryFrequencies(config, factors), program, head);
+      return new LlamaEngine(config, embedding, matchTable, rotaryFrequencies(config, factors), program, head);
     } catch (error) {
       await program.release();
       throw error;
@@ -83,10 +90,14 @@ export class LlamaEngine implements LanguageEngine {
 
   /** Takes a chunk through all layers: its last rows after the last norm [lastRows, hidden], valid until the next chunk. */
   async run(chunk: Chunk): Promise<Float32Array> {
-    const { ids, first, farthest, attention, lastRows, signal } = chunk;
+    const { ids, matches, first, farthest, attention, lastRows, signal } = chunk;
     const rows = ids.length;
     const hidden = this.#hidden.tensor(rows);
     this.embedding.gather(ids, hidden.data);
+    if (this.matches !== undefined && matches !== undefined) {
+      const { vocabularySize } = this.config;
+      this.#matchTable?.addTo(hidden.data, tableRows(matches, this.matches.length, vocabularySize), rows);
+    }
     const [cos, sin, sinkCos, sinkSin] = this.#angles.map((buffer) => buffer.tensor(rows));
     if (!cos || !sin || !sinkCos || !sinkSin) throw new TypeError('four buffers');
     this.#fillAngles(cos.data, sin.data, rows, (row) => first + row);

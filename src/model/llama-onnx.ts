@@ -1,6 +1,6 @@
 /** A Llama as one graph from token ids to logits, as ONNX files of language models have it. */
 import { toFloat32 } from '../checkpoint/index.ts';
-import { ArgumentError } from '../errors.ts';
+import { ArgumentError, ModelError } from '../errors.ts';
 import {
   cast,
   type Graph,
@@ -37,6 +37,11 @@ export async function llamaOnnxGraph(
   weights: LlamaWeights,
   options: LlamaOnnxOptions = {},
 ): Promise<Graph> {
+  if (config.matches !== undefined) {
+    throw new ModelError(
+      'the model looks up what followed earlier places of its last tokens (farfield_matches), which no standard operator does: it has no ONNX form',
+    );
+  }
   const layers = await llamaGraph(config, weights, {
     accuracyLevel: 0,
     ...(options.pattern === undefined ? {} : { pattern: options.pattern }),

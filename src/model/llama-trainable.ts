@@ -15,7 +15,7 @@ import {
 import type { Pattern } from '../pattern/index.ts';
 import { llamaGraph } from './llama.ts';
 import { type LlamaConfig, rotaryFrequencies } from './llama-config.ts';
-import type { LlamaWeights } from './llama-weights.ts';
+import { type LlamaWeights, MATCH_TABLE } from './llama-weights.ts';
 import { type LoraOptions, newLora } from './lora.ts';
 import { RowModel, type RowModelOptions } from './row-model.ts';
 import type { Parameter } from './trainable.ts';
@@ -52,7 +52,12 @@ export async function createTrainableLlama(
       parameters,
       frozen,
       input: { kind: 'tokens', vocabularySize: config.vocabularySize, context: config.context },
-      lookups: [{ table: EMBEDDING, by: 'inputs' }],
+      lookups: [
+        { table: EMBEDDING, by: 'inputs' },
+        ...(config.matches === undefined
+          ? []
+          : [{ table: MATCH_TABLE, by: 'matches', sizes: config.matches } as const]),
+      ],
       frequencies: rotaryFrequencies(config, factors),
       head: { kind: 'tokens' },
     },
@@ -91,13 +96,9 @@ export async function trainableLlama(
     const targets = graph.input('targets', 'int64', [ROWS, 1]);
     graph.output(neg(graph, gatherElements(graph, logSoftmax(graph, logits), targets, 1)), 'losses');
   }
-  const matrix = async (name: string): Promise<Parameter> => ({
-    name,
-    shape,
-    data: Float32Array.from(toFloat32(await weights.stored(name))),
-  });
-  const tables = [await matrix(EMBEDDING)];
-  if (headName !== EMBEDDING) tables.push(await matrix(headName));
+  const tables = [await table(weights, EMBEDDING)];
+  if (headName !== EMBEDDING) tables.push(await table(weights, headName));
+  if (config.matches !== undefined) tables.push(await table(weights, MATCH_TABLE));
   return { graph: graph.build(), parameters: [...tables, ...(await Promise.all(trained.weights.map(loaded)))] };
 }
 
@@ -123,14 +124,21 @@ export async function adaptedLlama(
   const hidden = layers.values.get('last_hidden');
   if (hidden === undefined) throw new ArgumentError('the graph of the layers has no last_hidden');
   const shape = [config.vocabularySize, config.hiddenSize];
-  const table = { name: EMBEDDING, shape, data: toFloat32(await weights.stored(EMBEDDING)) };
+  const embedding = await table(weights, EMBEDDING);
   const headName = weights.tiedEmbeddings ? EMBEDDING : 'lm_head.weight';
-  const head = weights.tiedEmbeddings ? table.data : toFloat32(await weights.stored(headName));
+  const head = weights.tiedEmbeddings ? embedding.data : toFloat32(await weights.stored(headName));
   const matrix = graph.initializer(headName, 'float32', shape, () => head);
   const logits = gemm(graph, hidden, matrix, undefined, { transB: true, name: 'logits' });
   const targets = graph.input('targets', 'int64', [ROWS, 1]);
   graph.output(neg(graph, gatherElements(graph, logSoftmax(graph, logits), targets, 1)), 'losses');
-  return { graph: graph.build(), parameters: lora.matrices, frozen: [table] };
+  const frozen = config.matches === undefined ? [embedding] : [embedding, await table(weights, MATCH_TABLE)];
+  return { graph: graph.build(), parameters: lora.matrices, frozen };
+}
+
+/** A copy of a stored matrix: training changes it. */
+async function table(weights: LlamaWeights, name: string): Promise<Parameter> {
+  const stored = await weights.stored(name);
+  return { name, shape: stored.shape, data: Float32Array.from(toFloat32(stored)) };
 }
 
 /** A copy: training changes it. */

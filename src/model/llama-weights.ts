@@ -63,6 +63,9 @@ export interface LlamaWeights {
   vector(name: string): Promise<Float32Array>;
 }
 
+/** The table of matches of Farfield's own models [sizes * vocabulary, hidden]: see latest-matches.ts. */
+export const MATCH_TABLE = 'model.embed_matches.weight';
+
 export interface LlamaWeightOptions {
   /** GGUF files have other names, and another order of rows in the query and key projections. */
   readonly format: 'gguf' | 'safetensors' | 'torch';
@@ -76,6 +79,7 @@ export interface LlamaWeightOptions {
 function expectedShapes(config: LlamaConfig, tied: boolean, hasBias: (name: string) => boolean): Map<string, number[]> {
   const { vocabularySize, hiddenSize, intermediateSize, layers, heads, keyValueHeads, headWidth } = config;
   const shapes = new Map<string, number[]>([['model.embed_tokens.weight', [vocabularySize, hiddenSize]]]);
+  if (config.matches !== undefined) shapes.set(MATCH_TABLE, [config.matches.length * vocabularySize, hiddenSize]);
   const linear = (name: string, out: number, into: number, bias: boolean): void => {
     shapes.set(`${name}.weight`, [out, into]);
     if (bias || hasBias(`${name}.bias`)) shapes.set(`${name}.bias`, [out]);

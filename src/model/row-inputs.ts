@@ -5,24 +5,28 @@ import type { Parameter, TrainingBatch } from './trainable.ts';
 
 export type Floats = Extract<HostTensor, { type: 'float32' }>;
 
-/** The sum of the tables' rows. */
+/** The sum of the tables' rows; `ids` [rows, n] names n rows of its table for each, -1 for none. */
 export function lookUp(tables: readonly { table: Parameter; ids: Int32Array }[], rows: number): Floats {
   const width = tables[0]?.table.shape[1] ?? 0;
   const data = new Float32Array(rows * width);
   for (const { table, ids } of tables) {
-    for (let row = 0; row < rows; row++) {
-      const from = (ids[row] as number) * width;
-      for (let i = 0; i < width; i++) data[row * width + i] += table.data[from + i] as number;
+    const each = ids.length / rows;
+    for (const [at, id] of ids.entries()) {
+      if (id < 0) continue;
+      const [from, to] = [id * width, Math.floor(at / each) * width];
+      for (let i = 0; i < width; i++) data[to + i] += table.data[from + i] as number;
     }
   }
   return { type: 'float32', data, shape: [rows, width] };
 }
 
-/** Adds each row to the table's row of its id, in the order of the rows. */
-export function addRows(table: Float32Array, ids: Int32Array, rows: Float32Array): void {
-  const width = rows.length / ids.length;
-  for (const [row, id] of ids.entries()) {
-    for (let i = 0; i < width; i++) table[id * width + i] += rows[row * width + i] as number;
+/** Adds each row [rows, width] to the table's rows of its ids [rows, n], in the order of the rows. */
+export function addRows(table: Float32Array, ids: Int32Array, rows: Float32Array, width: number): void {
+  const each = (ids.length * width) / rows.length;
+  for (const [at, id] of ids.entries()) {
+    if (id < 0) continue;
+    const [from, to] = [Math.floor(at / each) * width, id * width];
+    for (let i = 0; i < width; i++) table[to + i] += rows[from + i] as number;
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type TrainingProgram,
 } from '../graph/index.ts';
 import { checkBatch } from './batch.ts';
+import { matchRows } from './latest-matches.ts';
 import { checkLabels, classLoss, floatsOf, type RowHead, tokenGradients, tokenLoss } from './row-heads.ts';
 import { addRows, angles, lookUp, type PatchGrid, patchesOf } from './row-inputs.ts';
 import type { Parameter, StepOptions, StepResult, Trainable, TrainingBatch } from './trainable.ts';
@@ -33,11 +34,17 @@ export interface RowModelParts {
     | { readonly kind: 'tokens'; readonly vocabularySize: number; readonly context: number }
     | { readonly kind: 'patches'; readonly grid: PatchGrid };
   /** Tables [.., hidden] among the parameters and the frozen tables, whose rows add up to `hidden`. */
-  readonly lookups: readonly { readonly table: string; readonly by: 'inputs' | 'positions' }[];
+  readonly lookups: readonly Lookup[];
   /** Of the rotary angles [D/2]. */
   readonly frequencies?: Float64Array | undefined;
   readonly head: RowHead;
 }
+
+/** Which rows of a table a row of the graph gets: its token's, its position's, or those of matchRows(). */
+export type Lookup = { readonly table: string } & (
+  | { readonly by: 'inputs' | 'positions' }
+  | { readonly by: 'matches'; readonly sizes: readonly number[] }
+);
 
 export interface RowModelOptions {
   /** What is kept of the forward pass for the backward pass: see compileTraining(). Default 'layer'. */
@@ -61,7 +68,8 @@ interface Feed {
   readonly rows: number;
   /** First row of each sequence. */
   readonly starts: Int32Array;
-  readonly positions: Int32Array;
+  /** Of each lookup the rows of its table. */
+  readonly lookedUp: readonly Int32Array[];
   /** Of the weights. */
   readonly total: number;
   readonly labels: Int32Array;
@@ -130,10 +138,12 @@ export class RowModel implements Trainable, AsyncDisposable {
         : { onNonFinite: ({ tensor, row }) => onNonFinite(row === undefined ? tensor : `${tensor}, row ${row}`) }),
       ...(signal === undefined ? {} : { signal }),
     });
-    for (const { table, by } of lookups) {
+    for (const [i, { table }] of lookups.entries()) {
       if (isFrozen(this.#parts, table)) continue;
-      const ids = by === 'inputs' ? batch.inputs : feed.positions;
-      addRows(gradients[this.#numberOf(table)] as Float32Array, ids, floatsOf(inputGradients, 'hidden').data);
+      const number = this.#numberOf(table);
+      const width = (this.parameters[number] as Parameter).shape[1] as number;
+      const rows = floatsOf(inputGradients, 'hidden').data;
+      addRows(gradients[number] as Float32Array, feed.lookedUp[i] as Int32Array, rows, width);
     }
     return this.#result(batch, feed, outputs);
   }
@@ -183,12 +193,16 @@ export class RowModel implements Trainable, AsyncDisposable {
     const { positions, total, starts } = checkBatch(batch, { ...shape, limits, needsTargets: head.kind === 'tokens' });
     this.#attention.pack(starts, shape.rows);
     const feeds: Record<string, HostTensor> = {};
+    const lookedUp = lookups.map((lookup) => {
+      if (lookup.by !== 'matches') return lookup.by === 'inputs' ? batch.inputs : positions;
+      return matchRows(batch.inputs, starts, lookup.sizes, limits?.vocabularySize ?? 0);
+    });
     if (lookups.length > 0) {
-      const tables = lookups.map(({ table, by }) => ({
+      const tables = lookups.map(({ table }, i) => ({
         table:
           this.#parts.frozen?.find(({ name }) => name === table) ??
           (this.parameters[this.#numberOf(table)] as Parameter),
-        ids: by === 'inputs' ? batch.inputs : positions,
+        ids: lookedUp[i] as Int32Array,
       }));
       feeds.hidden = lookUp(tables, shape.rows);
     }
@@ -198,7 +212,7 @@ export class RowModel implements Trainable, AsyncDisposable {
       feeds.targets = { type: 'int64', data, shape: [shape.rows, 1] };
     }
     if (frequencies !== undefined) Object.assign(feeds, angles(frequencies, positions));
-    return { feeds, rows: shape.rows, starts, positions, total, labels };
+    return { feeds, rows: shape.rows, starts, lookedUp, total, labels };
   }
 }
 

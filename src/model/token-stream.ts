@@ -5,6 +5,7 @@ import type { AttentionCallback } from '../graph/index.ts';
 import type { Pattern } from '../pattern/index.ts';
 import type { DecoderPattern } from './decoder-pattern.ts';
 import type { LanguageEngine } from './language-engine.ts';
+import { LatestMatches } from './latest-matches.ts';
 
 /** Tokens that pass through the layers together. */
 export const DEFAULT_CHUNK = 1024;
@@ -41,6 +42,8 @@ export class TokenStream {
   readonly positions: 'given' | 'cached';
   readonly #parts: TokenStreamParts;
   readonly #cache: KeyValueCache;
+  /** All tokens read, for engines that look back at them. */
+  readonly #matches: LatestMatches | undefined;
   #closed = false;
 
   constructor(parts: TokenStreamParts) {
@@ -52,6 +55,7 @@ export class TokenStream {
     this.pattern = parts.pattern;
     this.positions = parts.positions;
     this.#parts = parts;
+    this.#matches = engine.matches === undefined ? undefined : new LatestMatches(engine.matches);
     const widths = { heads, keyValueHeads, queryWidth: headWidth, valueWidth: headWidth };
     this.#cache = new KeyValueCache(
       device,
@@ -153,6 +157,7 @@ export class TokenStream {
         try {
           const hidden = await engine.run({
             ids: part,
+            matches: this.#matches?.append(part),
             first: cache.length,
             farthest,
             attention,
@@ -163,6 +168,7 @@ export class TokenStream {
           cache.end();
         } catch (error) {
           cache.abandon();
+          this.#matches?.truncate(cache.length);
           throw error;
         }
       }

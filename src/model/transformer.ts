@@ -69,6 +69,8 @@ export interface Specification {
   readonly shape: readonly number[];
   /** Initial numbers: the deviation of normal ones, or all alike. */
   readonly start: number | 'ones' | 'zeros';
+  /** Begins so too where other weights are given without it. Default false. */
+  readonly isOptional?: boolean;
 }
 
 /** The parameters by their specifications, drawn by the seed or taken from given weights. */
@@ -76,10 +78,11 @@ export function initialParameters(
   specifications: readonly Specification[],
   { seed = 0, weights }: InitialWeights = {},
 ): Parameter[] {
-  return specifications.map(({ name, shape, start }) => {
+  return specifications.map(({ name, shape, start, isOptional = false }) => {
     const length = shape.reduce((product, size) => product * size, 1);
     const given = weights?.get(name);
-    if (weights !== undefined && given?.length !== length) {
+    const isLeftOut = isOptional && given === undefined;
+    if (weights !== undefined && given?.length !== length && !isLeftOut) {
       throw new ArgumentError(
         `weights.${name} must have ${length} numbers, [${shape.join(', ')}]; it has ${given?.length ?? 'none'}`,
       );

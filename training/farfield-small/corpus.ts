@@ -5,8 +5,9 @@
  *     node training/farfield-small/corpus.ts --book war-and-peace.txt
  *
  * War and Peace comes from the file that is named; documentation, source code and the King James Bible come from the packages of
- * package.json beside this file. Everything is written to .scratch/farfield-small/corpus, with corpus.json, which lists each part
- * with its bytes, documents, licence and the SHA-256 of all its text.
+ * package.json beside this file. Two sets are written to .scratch/farfield-small: corpus, three quarters of it prose, and
+ * documentation, which is documentation and types alone; and corpus.json, which lists each part with its bytes, documents, licence and the
+ * SHA-256 of all its text.
  */
 import { createHash } from 'node:crypto';
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +24,10 @@ interface Part {
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const packages = join(here, 'node_modules');
-const target = join(here, '../../.scratch/farfield-small/corpus');
+const target = join(here, '../../.scratch/farfield-small');
+/** Packages whose files are held out to measure with. */
+const HELD_OUT = ['commander', 'valibot', '@types/node'];
+const PERMISSIVE = ['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0'];
 /** Columns of a printed book's lines. */
 const COLUMNS = 72;
 
@@ -32,16 +36,33 @@ if (values.book === undefined) {
   process.stderr.write('corpus: name the text of War and Peace with --book\n');
   process.exit(2);
 }
-rmSync(target, { recursive: true, force: true });
-const parts = [
-  book(values.book),
-  bible(),
-  filesOf('npm', 'docs/content/**/*.md'),
-  filesOf('electron', 'electron.d.ts'),
-  filesOf('rxjs', 'src/**/*.ts'),
-];
-const listed = parts.map(write);
-writeFileSync(join(target, '../corpus.json'), `${JSON.stringify(listed, null, 2)}\n`);
+const sets: Readonly<Record<string, readonly Part[]>> = {
+  corpus: [
+    book(values.book),
+    bible(),
+    filesOf('npm', 'docs/content/**/*.md'),
+    filesOf('electron', 'electron.d.ts'),
+    filesOf('rxjs', 'src/**/*.ts'),
+  ],
+  documentation: [
+    filesOf('fastify', 'docs/**/*.md'),
+    filesOf('undici', 'docs/docs/**/*.md'),
+    filesOf('pino', 'docs/*.md'),
+    filesOf('@types/vscode', 'index.d.ts'),
+    filesOf('playwright-core', 'types/types.d.ts'),
+    filesOf('puppeteer-core', 'lib/types.d.ts'),
+    filesOf('bun-types', '*.d.ts'),
+    filesOf('svelte', 'types/index.d.ts'),
+    filesOf('typescript', 'lib/lib.es*.d.ts'),
+    filesOf('mongodb', 'src/**/*.ts'),
+    readmes(),
+  ],
+};
+const listed = Object.entries(sets).flatMap(([set, parts]) => {
+  rmSync(join(target, set), { recursive: true, force: true });
+  return parts.map((part) => write(set, part));
+});
+writeFileSync(join(target, 'corpus.json'), `${JSON.stringify(listed, null, 2)}\n`);
 for (const { name, bytes, documents } of listed)
   process.stdout.write(`${name}: ${documents} documents, ${bytes} bytes\n`);
 
@@ -101,24 +122,48 @@ function filesOf(name: string, pattern: string): Part {
   const documents = globSync(pattern, { cwd: root })
     .toSorted()
     .map((path) => ({ name: path, text: readFileSync(join(root, path), 'utf8') }));
-  const { license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { license: string };
-  return { name, source: versionOf(name), licence: license, documents };
+  return { name, source: versionOf(name), licence: manifestOf(name).license ?? 'none', documents };
+}
+
+/** The Readme of every package that was installed, with what it needs itself, whose licence is permissive. */
+function readmes(): Part {
+  const names = globSync(['*/package.json', '@*/*/package.json'], { cwd: packages })
+    .map((path) => dirname(path).replaceAll('\\', '/'))
+    .filter((name) => !name.startsWith('@types/') && !HELD_OUT.includes(name))
+    .filter((name) => PERMISSIVE.includes(manifestOf(name).license ?? ''))
+    .toSorted();
+  const documents = names.flatMap((name) => {
+    const [path] = globSync('{README,Readme,readme}.{md,markdown}', { cwd: join(packages, name) }).toSorted();
+    return path === undefined ? [] : [{ name: `${name}.md`, text: readFileSync(join(packages, name, path), 'utf8') }];
+  });
+  return {
+    name: 'readmes',
+    source: 'the Readme of each package of package-lock.json',
+    licence: PERMISSIVE.join(', '),
+    documents,
+  };
+}
+
+function manifestOf(name: string): { readonly license?: string; readonly version: string } {
+  return JSON.parse(readFileSync(join(packages, name, 'package.json'), 'utf8')) as {
+    license?: string;
+    version: string;
+  };
 }
 
 function versionOf(name: string): string {
-  const { version } = JSON.parse(readFileSync(join(packages, name, 'package.json'), 'utf8')) as { version: string };
-  return `${name}@${version}`;
+  return `${name}@${manifestOf(name).version}`;
 }
 
-function write({ name, source, licence, documents }: Part) {
+function write(set: string, { name, source, licence, documents }: Part) {
   const hash = createHash('sha256');
   let bytes = 0;
   for (const { name: path, text } of documents) {
-    const file = join(target, name, path);
+    const file = join(target, set, name, path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
     hash.update(text);
     bytes += Buffer.byteLength(text);
   }
-  return { name, source, licence, documents: documents.length, bytes, sha256: hash.digest('hex') };
+  return { set, name, source, licence, documents: documents.length, bytes, sha256: hash.digest('hex') };
 }

@@ -45,6 +45,7 @@ const sequenceLayers = {
 const gpt = v.strictObject({
   kind: v.literal('gpt'),
   ...sequenceLayers,
+  matches: v.exactOptional(v.array(integer(1), 'it must be a list of sizes, such as [4, 8, 16]')),
   /** The folder of an earlier training: the weights of its last save, or their average where it has one, begin this one. */
   begin: v.exactOptional(text),
 });
