@@ -66,10 +66,10 @@ test.for([
   await gpt.step(batch, ours);
   const named = gpt.parameters.map((parameter, i) => ({ ...parameter, data: ours[i] as Float32Array }));
   for (const [name, { data }] of gptAsLlama(own, named).tensors) {
-    const own = theirs[llama.parameters.findIndex((parameter) => parameter.name === name)] ?? new Float32Array();
-    expect(own.length).toBe(data.length);
+    const their = theirs[llama.parameters.findIndex((parameter) => parameter.name === name)] ?? new Float32Array();
+    expect(their.length).toBe(data.length);
     const largest = Math.max(...data.map(Math.abs));
-    expect(Math.max(...data.map((value, i) => Math.abs(value - (own[i] as number)))) / largest, name).toBeLessThan(
+    expect(Math.max(...data.map((value, i) => Math.abs(value - (their[i] as number)))) / largest, name).toBeLessThan(
       1e-5,
     );
   }

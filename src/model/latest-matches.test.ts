@@ -2,15 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ArgumentError } from '../errors.ts';
 import { LatestMatches, matchRows, NO_MATCH } from './latest-matches.ts';
+import { latestMatch } from './testing.ts';
 
-/** By the definition: the latest earlier place whose n tokens are those that end here, and what stands after it. */
-function definition(ids: readonly number[], at: number, size: number): number {
-  if (at + 1 < size) return NO_MATCH;
-  for (let place = at - 1; place + 1 >= size; place--) {
-    if (Array.from({ length: size }, (_, i) => i).every((i) => ids[place - i] === ids[at - i])) return ids[place + 1];
-  }
-  return NO_MATCH;
-}
+const definition = (ids: readonly number[], at: number, size: number) => latestMatch(ids, at, size) ?? NO_MATCH;
 
 const texts = fc.array(fc.integer({ min: 0, max: 2 }), { maxLength: 400 });
 const someSizes = fc

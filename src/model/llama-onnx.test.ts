@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../attention/index.ts';
 import { type ExportOptions, exportOnnx } from '../graph/index.ts';
 import { type Pattern, parsePattern } from '../pattern/index.ts';
-import { llamaOnnxGraph } from './llama-onnx.ts';
+import { matchRows } from './latest-matches.ts';
+import { llamaOnnxGraph, MATCH_ROWS } from './llama-onnx.ts';
 import { openLlamaWeights } from './llama-weights.ts';
 import { checkpointOf, definition, openTiny, TINY, tinyWeights } from './testing.ts';
 
@@ -55,6 +56,38 @@ describe('an exported Llama', () => {
       expect(largestDifference(got, definition(TINY, weights, ids, CAUSAL).flat())).toBeLessThan(1e-4);
       const last = await native.stream({ pattern: PATTERN, positions: 'given', length }).logits(ids);
       expect(largestDifference(got.subarray(-TINY.vocabularySize), Array.from(last))).toBeLessThan(1e-4);
+    }
+    await session.release();
+  });
+
+  it('takes the rows of a table of matches as an input', async () => {
+    const matches = [1, 2, 4];
+    const config = { ...TINY, matches };
+    const own = tinyWeights(config);
+    const opened = openLlamaWeights(checkpointOf(own), config, {
+      format: 'safetensors',
+      weights: 'f32',
+      source: 'own',
+    });
+    const { model } = await exportOnnx(await llamaOnnxGraph(config, opened, { pattern: PATTERN }));
+    const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+    expect(session.inputNames).toEqual(['input_ids', 'attention_mask', MATCH_ROWS]);
+    await using native = await openTiny(device, config);
+    const ids = Array.from({ length: 60 }, (_, i) => idsOf(25)[i % 25] as number);
+    const rows = matchRows(Int32Array.from(ids), Int32Array.of(0), matches, config.vocabularySize);
+    const { logits } = await session.run({
+      input_ids: new Tensor('int64', int64(ids), [1, 60]),
+      attention_mask: new Tensor('int64', int64(ids.map(() => 1)), [1, 60]),
+      [MATCH_ROWS]: new Tensor('int64', BigInt64Array.from(rows, BigInt), [1, 60, 3]),
+    });
+    const want = definition(config, own, ids, CAUSAL);
+    expect(largestDifference(logits?.data as Float32Array, want.flat())).toBeLessThan(1e-4);
+    // The native path, in chunks and one by one.
+    const stream = native.stream({ pattern: PATTERN, positions: 'given', chunk: 16 });
+    await stream.read(ids.slice(0, 50));
+    for (let at = 50; at < 60; at++) {
+      const last = await stream.logits([ids[at] as number]);
+      expect(largestDifference(last, want[at] as number[])).toBeLessThan(1e-4);
     }
     await session.release();
   });

@@ -1,7 +1,8 @@
 /** A Llama as one graph from token ids to logits, as ONNX files of language models have it. */
 import { toFloat32 } from '../checkpoint/index.ts';
-import { ArgumentError, ModelError } from '../errors.ts';
+import { ArgumentError } from '../errors.ts';
 import {
+  add,
   cast,
   type Graph,
   GraphBuilder,
@@ -15,7 +16,7 @@ import {
 import type { Pattern } from '../pattern/index.ts';
 import { llamaGraph } from './llama.ts';
 import { type LlamaConfig, rotaryFrequencies } from './llama-config.ts';
-import type { LlamaWeights } from './llama-weights.ts';
+import { type LlamaWeights, MATCH_TABLE } from './llama-weights.ts';
 
 export interface LlamaOnnxOptions {
   /** What each token sees, cut to the past. Default: all of it. */
@@ -27,9 +28,13 @@ export interface LlamaOnnxOptions {
 /** The names of the batch and length of the tokens (int64 [2]), and of the mask of keys. */
 export const [SHAPE, KEY_MASK] = ['tokens/shape', 'tokens/key_mask'] as const;
 
+/** The input of models with matches: their rows of the table as matchRows() gives them (int64 [batch, sequence, sizes]). */
+export const MATCH_ROWS = 'match_rows';
+
 /**
  * `input_ids` and `attention_mask` [batch, sequence] (int64; 0 for padding, on either side) to `logits` [batch, sequence, vocabulary]. Positions
- * count from the start of the sequence, at which the rotary embedding is computed in float64. `weights` opened as 'f32' give a
+ * count from the start of the sequence, at which the rotary embedding is computed in float64. A model with matches has the input MATCH_ROWS
+ * too. `weights` opened as 'f32' give a
  * graph of standard operators.
  */
 export async function llamaOnnxGraph(
@@ -37,11 +42,6 @@ export async function llamaOnnxGraph(
   weights: LlamaWeights,
   options: LlamaOnnxOptions = {},
 ): Promise<Graph> {
-  if (config.matches !== undefined) {
-    throw new ModelError(
-      'the model looks up what followed earlier places of its last tokens (farfield_matches), which no standard operator does: it has no ONNX form',
-    );
-  }
   const layers = await llamaGraph(config, weights, {
     accuracyLevel: 0,
     ...(options.pattern === undefined ? {} : { pattern: options.pattern }),
@@ -88,6 +88,8 @@ async function tokensGraph(config: LlamaConfig, weights: LlamaWeights): Promise<
   const graph = new GraphBuilder('tokens');
   const ids = graph.input('input_ids', 'int64', ['batch', 'sequence']);
   const mask = graph.input('attention_mask', 'int64', ['batch', 'sequence']);
+  const { matches } = config;
+  const found = matches && graph.input(MATCH_ROWS, 'int64', ['batch', 'sequence', matches.length]);
   const factors = weights.has('rope_freqs.weight') ? await weights.vector('rope_freqs.weight') : undefined;
   const frequencies = rotaryFrequencies(config, factors);
   graph.scope('tokens', () => {
@@ -96,9 +98,24 @@ async function tokensGraph(config: LlamaConfig, weights: LlamaWeights): Promise<
     const integer = (value: number) => graph.constant('int64', BigInt64Array.of(BigInt(value)), []);
     const reshaped = (value: Value, shape: number[], known: readonly (number | string)[]) =>
       graph.op1({ operator: 'Reshape', inputs: [value, integers(...shape)] }, value.type, known);
+    /** The sum of the rows that each token found; row -1 is the last, of zeros. */
+    const matched = (rows: Value): Value => {
+      const sizes = matches?.length ?? 0;
+      const count = sizes * config.vocabularySize + 1;
+      const table = graph.initializer('matches', 'float32', [count, size], async () => {
+        const data = new Float32Array(count * size);
+        data.set(toFloat32(await weights.stored(MATCH_TABLE)));
+        return data;
+      });
+      const each = gather(graph, table, reshaped(rows, [-1, sizes], [ROWS, sizes])); // [rows, sizes, hidden]
+      const without = { keepdims: { type: 'int', value: 0 } } as const;
+      const summed = { operator: 'ReduceSum', inputs: [each, integers(1)], attributes: without };
+      return graph.op1(summed, 'float32', [ROWS, size]);
+    };
     const load = async () => toFloat32(await weights.stored('model.embed_tokens.weight'));
     const table = graph.initializer('embedding', 'float32', [config.vocabularySize, size], load);
-    graph.output(gather(graph, table, reshaped(ids, [-1], [ROWS])), 'hidden');
+    const embedded = gather(graph, table, reshaped(ids, [-1], [ROWS]));
+    graph.output(found === undefined ? embedded : add(graph, embedded, matched(found)), 'hidden');
 
     const shape = graph.op1({ operator: 'Shape', inputs: [ids], name: 'shape' }, 'int64', [2]);
     graph.output(shape);

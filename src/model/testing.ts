@@ -8,7 +8,7 @@ import type { Tokenizer } from '../text/index.ts';
 import { LanguageModel } from './language-model.ts';
 import type { LlamaConfig } from './llama-config.ts';
 import { LlamaEngine } from './llama-engine.ts';
-import { openLlamaWeights } from './llama-weights.ts';
+import { MATCH_TABLE, openLlamaWeights } from './llama-weights.ts';
 
 export const TINY: LlamaConfig = {
   architecture: 'llama',
@@ -71,6 +71,7 @@ export function tinyWeights(config: LlamaConfig): Map<string, { shape: number[];
   };
   const { hiddenSize: width, intermediateSize: inner, headWidth, heads, keyValueHeads, vocabularySize } = config;
   put('model.embed_tokens.weight', [vocabularySize, width], 1);
+  if (config.matches !== undefined) put(MATCH_TABLE, [config.matches.length * vocabularySize, width], 1);
   for (let i = 0; i < config.layers; i++) {
     const layer = `model.layers.${i}`;
     put(`${layer}.input_layernorm.weight`, [width], 0.3, 1);
@@ -109,6 +110,15 @@ export function checkpointOf(weights: Weights): Checkpoint {
   };
 }
 
+/** What followed the latest earlier place of the n tokens that end at `at`, by comparing all places. */
+export function latestMatch(ids: readonly number[], at: number, size: number): number | undefined {
+  if (at + 1 < size) return undefined;
+  for (let place = at - 1; place + 1 >= size; place--) {
+    if (Array.from({ length: size }, (_, i) => i).every((i) => ids[place - i] === ids[at - i])) return ids[place + 1];
+  }
+  return undefined;
+}
+
 /**
  * Logits [n, vocabulary] of a Llama by its definition, in float64, pair by pair: a query at q sees k where `pattern` allows it. Pairs that
  * only `sinks` keys outside a window of `left` make are scored from position min(q, left + sinks), where `cached` is given.
@@ -143,7 +153,16 @@ export function definition(
   const headOf = (x: number[], head: number) => x.slice(head * headWidth, (head + 1) * headWidth);
   const dot = (a: number[], b: number[]) => a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0);
 
-  let rows = ids.map((id) => [...data('model.embed_tokens.weight').subarray(id * hiddenSize, (id + 1) * hiddenSize)]);
+  const rowOf = (name: string, row: number) => [...data(name).subarray(row * hiddenSize, (row + 1) * hiddenSize)];
+  let rows = ids.map((id, at) => {
+    const row = rowOf('model.embed_tokens.weight', id);
+    for (const [i, size] of (config.matches ?? []).entries()) {
+      const next = latestMatch(ids, at, size);
+      if (next === undefined) continue;
+      for (const [d, value] of rowOf(MATCH_TABLE, i * config.vocabularySize + next).entries()) row[d] += value;
+    }
+    return row;
+  });
   for (let i = 0; i < config.layers; i++) {
     const layer = `model.layers.${i}`;
     const normed = rows.map((row) => norm(row, `${layer}.input_layernorm`));

@@ -19,6 +19,7 @@ const config: GptConfig = {
   intermediateSize: 100,
   context: 256,
   patterns: [hybrid, causal()],
+  matches: [2, 7],
   activation: 'swiglu',
   normalization: 'rms',
 };
@@ -34,8 +35,11 @@ beforeAll(async () => {
   device = await createDevice({ threads: 1 });
   await using gpt = await createGpt(config, { seed: 7, device });
   // A wider embedding, which is the head too: losses then differ by more than rounding.
-  const spread = (name: string, data: Float32Array) =>
-    name === 'embedding' ? data.map((number) => 12 * number) : data;
+  // Matches begin with zeros.
+  const spread = (name: string, data: Float32Array) => {
+    if (name === 'matches') return data.map((_, i) => 0.3 * Math.sin(i * i));
+    return name === 'embedding' ? data.map((number) => 12 * number) : data;
+  };
   files = { config, weights: new Map(gpt.parameters.map(({ name, data }) => [name, spread(name, data)])) };
   model = await TextModel.create(files, device);
   own = await model.run(ids, undefined);

@@ -5,12 +5,11 @@ import { readFloat32 } from '../../../../src/checkpoint/to-float32.ts';
 import { ModelError } from '../../../../src/errors.ts';
 import type { GptConfig } from '../../../../src/model/gpt.ts';
 import { parsePattern } from '../../../../src/pattern/index.ts';
+import { byteVocabulary } from '../../../../src/text/byte-vocabulary.ts';
 import type { ModelFiles } from './text-model.ts';
 
-/** Ids of the byte vocabulary: 256 bytes, the start of a document, and two that a decoder does not use. */
-const VOCABULARY = 259;
 /** Stands before the first byte of a document. */
-export const START = 256;
+export const START = byteVocabulary.documentEnd;
 
 /** Of config.json, by the names that Llamas have. */
 interface LlamaConfig {
@@ -28,6 +27,7 @@ interface LlamaConfig {
   readonly tie_word_embeddings?: boolean;
   readonly hidden_act?: string;
   readonly farfield_pattern?: string;
+  readonly farfield_matches?: readonly number[];
 }
 
 /**
@@ -50,6 +50,7 @@ export async function readModelFiles(configText: string, safetensors: Uint8Array
   };
   const weights = new Map<string, Float32Array>();
   weights.set('embedding', await read('model.embed_tokens.weight'));
+  if (config.matches !== undefined) weights.set('matches', await read('model.embed_matches.weight'));
   for (let i = 0; i < config.layers; i++) {
     const [from, to] = [`model.layers.${i}`, `layers.${i}`];
     weights.set(`${to}.attention_norm.weight`, await read(`${from}.input_layernorm.weight`));
@@ -80,8 +81,10 @@ function gptConfig(config: LlamaConfig): GptConfig {
         `, tie_word_embeddings ${config.tie_word_embeddings} and rope_scaling ${JSON.stringify(config.rope_scaling ?? null)}`,
     );
   }
-  if (vocabulary !== VOCABULARY) {
-    throw new ModelError(`the page runs models of bytes, with ${VOCABULARY} tokens; this one has ${vocabulary}`);
+  if (vocabulary !== byteVocabulary.size) {
+    throw new ModelError(
+      `the page runs models of bytes, with ${byteVocabulary.size} tokens; this one has ${vocabulary}`,
+    );
   }
   return {
     vocabularySize: vocabulary,
@@ -96,5 +99,6 @@ function gptConfig(config: LlamaConfig): GptConfig {
     activation: 'swiglu',
     normalization: 'rms',
     ...(pattern === undefined ? {} : { patterns: [parsePattern(pattern)] }),
+    ...(config.farfield_matches === undefined ? {} : { matches: config.farfield_matches }),
   };
 }

@@ -7,9 +7,10 @@ import type { SparseWeights, Tensor, WasmDevice } from '../../../../src/attentio
 import { ArgumentError, ModelError } from '../../../../src/errors.ts';
 import { compileMask } from '../../../../src/mask/index.ts';
 import type { GptConfig } from '../../../../src/model/gpt.ts';
+import { matchRows } from '../../../../src/model/latest-matches.ts';
 import { causal, intersect, type Pattern } from '../../../../src/pattern/index.ts';
 import { createProduct, type Packed, type Product, pack, paddedColumns, paddedRows } from './product.ts';
-import { addColumns, copyColumns, gate, lossesOf, rmsNorm, rotaryAngles, rotate } from './rows.ts';
+import { addColumns, addTableRows, copyColumns, gate, lossesOf, rmsNorm, rotaryAngles, rotate } from './rows.ts';
 
 /** What a model is: its configuration, and its parameters by the names of gptSpecifications(). */
 export interface ModelFiles {
@@ -59,6 +60,7 @@ export class TextModel {
   readonly #product: Product;
   readonly #layers: readonly Layer[];
   readonly #embedding: Float32Array;
+  readonly #matches: Float32Array | undefined;
   readonly #head: Packed;
   readonly #norm: Float32Array;
 
@@ -75,6 +77,8 @@ export class TextModel {
     this.#device = device;
     this.#product = product;
     this.#embedding = find(weights, 'embedding', vocabularySize * hiddenSize);
+    const { matches } = config;
+    this.#matches = matches && find(weights, 'matches', matches.length * vocabularySize * hiddenSize);
     this.#head = place('embedding', vocabularySize, hiddenSize);
     this.#norm = vector('norm.weight');
     this.#layers = Array.from({ length: layers }, (_, i) => ({
@@ -149,6 +153,16 @@ export class TextModel {
       for (let row = 0; row < rows; row++) {
         const start = ids[row] * hiddenSize;
         x.set(this.#embedding.subarray(start, start + hiddenSize), row * hiddenSize);
+      }
+      const { matches } = this.config;
+      if (matches !== undefined && this.#matches !== undefined) {
+        addTableRows(
+          this.#matches,
+          matchRows(ids, Int32Array.of(0), matches, vocabularySize),
+          matches.length,
+          hiddenSize,
+          x,
+        );
       }
       const kept: { q: Float32Array; k: Float32Array; lse: Float32Array }[] = [];
       for (const [i, layer] of this.#layers.entries()) {

@@ -5,8 +5,9 @@ import { ArgumentError, ModelError } from '../../../errors.ts';
 import { bundledPath } from '../../../model/bundled-node.ts';
 import { ENCODERS } from '../../../model/encoder/architectures.ts';
 import { loadLanguageModel } from '../../../model/index.ts';
+import { matchRows } from '../../../model/latest-matches.ts';
 import { ARCHITECTURES, llamaConfigFromGguf, llamaConfigFromJson } from '../../../model/llama-config.ts';
-import { llamaOnnxGraph } from '../../../model/llama-onnx.ts';
+import { llamaOnnxGraph, MATCH_ROWS } from '../../../model/llama-onnx.ts';
 import { openLlamaWeights } from '../../../model/llama-weights.ts';
 import { dense, type Pattern } from '../../../pattern/index.ts';
 import { openSession } from '../model/session.ts';
@@ -94,9 +95,13 @@ const onnxruntime: DecoderContenderFactory = {
       const session = await openSession(graph, longest, threads, signal);
       return {
         async run(tokens) {
-          const ids = BigInt64Array.from(idsOf(tokens, config.vocabularySize), BigInt);
+          const { vocabularySize, matches } = config;
+          const ids = idsOf(tokens, vocabularySize);
           const start = performance.now();
-          const outputs = await session.run({ input_ids: new Tensor('int64', ids, [1, tokens]) });
+          const feeds = { input_ids: new Tensor('int64', BigInt64Array.from(ids, BigInt), [1, tokens]) };
+          const rows = matches && matchRows(ids, Int32Array.of(0), matches, vocabularySize);
+          const found = rows && new Tensor('int64', BigInt64Array.from(rows, BigInt), [1, tokens, matches.length]);
+          const outputs = await session.run({ ...feeds, ...(found === undefined ? {} : { [MATCH_ROWS]: found }) });
           return { prefill: performance.now() - start, logits: outputs[output]?.data as Float32Array };
         },
         [Symbol.asyncDispose]: () => session.release(),
