@@ -5,6 +5,7 @@ import { type Checkpoint, createNodeBackend, type DenseBackend } from '../graph/
 import { allClose, random } from '../graph/testing.ts';
 import { causal, perHead, sinks, union, window } from '../pattern/index.ts';
 import { createGpt, type GptConfig, gptGraph, gptSpecifications } from './gpt.ts';
+import { latestMatch } from './testing.ts';
 import {
   checkGradients,
   matrix,
@@ -64,6 +65,16 @@ function batchOf(lengths: readonly number[], vocabulary: number, seed = 1): Trai
   };
 }
 
+/** The rows that are added for a token's matches, by comparing all earlier places of the sequence. */
+function matchedSum({ matches = [], vocabularySize, hiddenSize }: GptConfig, weights: Weights, ids: number[]) {
+  const table = weights.get('matches') ?? [];
+  return (at: number, d: number): number =>
+    matches.reduce((sum, size, i) => {
+      const next = latestMatch(ids, at, size);
+      return next === undefined ? sum : sum + (table[(i * vocabularySize + next) * hiddenSize + d] as number);
+    }, 0);
+}
+
 /** The loss in float64 by the graph's definition, sequence by sequence. */
 async function definition(config: GptConfig, weights: Weights, batch: TrainingBatch): Promise<number> {
   const { hiddenSize, heads } = config;
@@ -73,10 +84,11 @@ async function definition(config: GptConfig, weights: Weights, batch: TrainingBa
   let total = 0;
   for (const [i, start] of batch.starts.entries()) {
     const rows = (batch.starts[i + 1] ?? batch.inputs.length) - start;
+    const matched = matchedSum(config, weights, [...batch.inputs.subarray(start, start + rows)]);
     const losses = await outputOf(gptGraph(config), gptSpecifications(config), weights, {
       hidden: matrix(rows, hiddenSize, (row, d) => {
         const token = table[(batch.inputs[start + row] as number) * hiddenSize + d] as number;
-        return token + (positions?.[row * hiddenSize + d] ?? 0);
+        return token + (positions?.[row * hiddenSize + d] ?? 0) + matched(row, d);
       }),
       ...rotaryFeeds(rows, hiddenSize / heads / 2),
       targets: matrix(rows, 1, (row) => Math.max(0, batch.targets[start + row] as number)),
@@ -94,8 +106,10 @@ describe('createGpt', () => {
   it.each([
     ['rotary positions, gated, grouped heads, patterns by head', ROTARY],
     ['learned positions, GELU, LayerNorm', LEARNED],
+    // Of three tokens, so that most places have matches.
+    ['what followed the latest places of one and two tokens', { ...LEARNED, vocabularySize: 3, matches: [1, 2] }],
   ])('computes the loss and the gradients of its definition: %s', async (_, config) => {
-    const batch = batchOf([9, 5], config.vocabularySize);
+    const batch = batchOf('matches' in config ? [25, 12] : [9, 5], config.vocabularySize);
     await using model = await createGpt(config, { device, backend, weights: weightsOf(config) });
     await checkGradients(model, batch, (weights) => definition(config, weights, batch));
   });
