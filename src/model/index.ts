@@ -7,6 +7,7 @@ export { type GptCheckpointOptions, gptCheckpoint } from './gpt-checkpoint.ts';
 export { gptAsLlama, type LlamaFiles } from './gpt-llama.ts';
 export { type HeadModel, type HeadOutput, type HeadRunOptions, loadHeadModel } from './head-model.ts';
 export { LanguageModel, type StreamOptions } from './language-model.ts';
+export { LatestMatches, matchRows } from './latest-matches.ts';
 export { type LlamaConfig, llamaConfigFromGguf, llamaConfigFromJson, type RotaryScaling } from './llama-config.ts';
 export { createTrainableLlama, type TrainableLlamaOptions, trainableLlama } from './llama-trainable.ts';
 export { type LoadLanguageModelOptions, loadLanguageModel, loadTrainable } from './load.ts';

@@ -112,6 +112,12 @@ describe('farfield train', () => {
       }),
     );
     expect(begun).toEqual(first);
+    // A table of matches may be new: it begins with zeros, which change nothing.
+    const matching = { ...still, model: { ...still.model, matches: [2, 4] }, folder: 'third' };
+    expect(await farfield(write(matching, 'third.json'))).toMatchObject({ code: 0 });
+    const table = await openSafetensors(memorySource(weights('third', 'step-00000001'), 'weights'));
+    expect(new Set(await readFloat32(table, 'matches'))).toEqual(new Set([0]));
+    expect(table.info('matches').shape).toEqual([2 * 259, config.model.hiddenSize]);
     const lost = await farfield(write({ ...still, model: { ...still.model, begin: 'nowhere' } }, 'lost.json'));
     expect(lost).toMatchObject({ code: 1 });
     expect(lost.stderr).toContain('nowhere: there is no save in it');
