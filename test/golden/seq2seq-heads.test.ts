@@ -228,7 +228,7 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('heads of encoder-decoders', ()
       'task is tokenClassification; of a LED Farfield implements LEDForSequenceClassification, LEDForQuestionAnswering',
     );
     await expect(loadHeadModel(classifier, { task: 'questionAnswering' })).rejects.toThrow(
-      '2 are missing (qa_outputs.weight, qa_outputs.bias)',
+      '2 are missing (qa_outputs.weight, qa_outputs.bias); the checkpoint has no head for this task',
     );
     await expect(loadHeadModel(classifier, { positions: 'repeat' })).rejects.toThrow('positions of its own');
     await expect(loadHeadModel(classifier, { weights: 'streamed' })).rejects.toThrow('cannot be streamed');

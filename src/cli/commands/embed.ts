@@ -81,5 +81,5 @@ function describe({ embeddings, tokens, tokensPerSecond }: EmbedResult, names: r
     titles.map((_, i) => i).filter((i) => i !== 1),
   );
   const width = embeddings[0]?.length ?? 0;
-  return `${table}\n\n${formatCount(embeddings.length)} vectors of ${width} numbers (--json prints them), ${formatRate(tokensPerSecond)} tokens/s`;
+  return `${table}\n\n${formatCount(embeddings.length)} ${embeddings.length === 1 ? 'vector' : 'vectors'} of ${width} numbers (--json prints them), ${formatRate(tokensPerSecond)} tokens/s`;
 }

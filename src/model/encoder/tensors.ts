@@ -103,8 +103,9 @@ export class EncoderTensors {
   /** @throws CheckpointError that lists the tensors that are missing and those that do not belong to the model. */
   check(): void {
     const { source, headNames } = this.#source;
+    const headOf = (name: string) => headNames.find((start) => name.startsWith(start));
     const isUnusedHead = (name: string) => {
-      const head = headNames.find((start) => name.startsWith(start));
+      const head = headOf(name);
       return head !== undefined && ![...this.#asked].some((asked) => asked.startsWith(head));
     };
     const unexpected = [...this.#stored]
@@ -112,8 +113,10 @@ export class EncoderTensors {
       .map(([, stored]) => stored);
     if (this.#missing.length === 0 && unexpected.length === 0) return;
     const parts = [list('are missing', this.#missing), list('do not belong to the model', unexpected)];
+    const lacksHead = unexpected.length === 0 && this.#missing.every((name) => headOf(name) !== undefined);
+    const hint = lacksHead ? '; the checkpoint has no head for this task: take one that was trained for it' : '';
     throw new CheckpointError(
-      `${source}: the tensors are not those of its configuration: ${parts.filter(Boolean).join('; ')}`,
+      `${source}: the tensors are not those of its configuration: ${parts.filter(Boolean).join('; ')}${hint}`,
     );
   }
 }
