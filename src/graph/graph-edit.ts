@@ -76,7 +76,7 @@ export class GraphEdit {
       for (const name of [...node.inputs, ...(node.captures ?? [])]) needed.add(name);
     }
     for (const { name } of this.graph.inputs) needed.add(name);
-    for (const node of kept) for (const name of node.outputs) needed.add(name);
+    for (const node of kept) for (const name of [...node.outputs, ...namesInside(node)]) needed.add(name);
     return {
       ...this.graph,
       nodes: kept,
@@ -84,4 +84,11 @@ export class GraphEdit {
       values: new Map([...this.values].filter(([name]) => needed.has(name))),
     };
   }
+}
+
+/** The values of a node's own graphs: a name is free nowhere in the graph that they stand in. */
+function namesInside(node: Node): string[] {
+  return Object.values(node.attributes).flatMap((attribute) =>
+    attribute.type === 'graph' ? [...attribute.value.values.keys(), ...attribute.value.nodes.flatMap(namesInside)] : [],
+  );
 }

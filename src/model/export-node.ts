@@ -3,6 +3,9 @@ import { type OpenCheckpointOptions, type OpenedCheckpoint, openCheckpoint } fro
 import { ModelError } from '../errors.ts';
 import type { Graph } from '../graph/index.ts';
 import type { Pattern } from '../pattern/index.ts';
+import { DECODERS, findDecoder } from './decoder/architectures.ts';
+import { decoderOnnxGraph } from './decoder/onnx.ts';
+import { PICTURE_MODEL_TYPES, type TextPart, textPart } from './decoder/text-part.ts';
 import type { Task } from './encoder/architecture.ts';
 import { ENCODERS, findEncoder } from './encoder/architectures.ts';
 import { encoderOnnxGraph } from './encoder/onnx/graph.ts';
@@ -15,7 +18,7 @@ import { checkWrites } from './seq2seq/load-node.ts';
 import { type Seq2SeqOnnxGraphs, seq2seqOnnxGraphs } from './seq2seq/onnx.ts';
 
 export interface ExportGraphOptions extends OpenCheckpointOptions {
-  /** What each token sees: in a Llama, cut to the past; in an encoder in the place of full attention. Default: all. */
+  /** What each token sees: in a decoder, cut to what its layers see; in an encoder in the place of full attention. Default: all. */
   readonly pattern?: Pattern;
   /** Of an encoder: what to do beyond the last learned position. Default 'given'. */
   readonly positions?: 'given' | 'repeat';
@@ -37,11 +40,13 @@ export interface OpenedForExport {
   readonly parts: readonly [ExportedPart, ...ExportedPart[]];
   /** What tokens see by default: in a decoder those before them. */
   readonly kind: 'decoder' | 'encoder' | 'encoder-decoder';
+  /** Parts of the checkpoint that are not of texts, with their numbers of tensors: of Gemma 3 those that see. */
+  readonly leftOut: Readonly<Record<string, number>>;
   close(): Promise<void>;
 }
 
 /**
- * A Llama-family model, an encoder or an encoder-decoder from token ids to its outputs, under a pattern, with weights in float32 that are
+ * A decoder, an encoder or an encoder-decoder from token ids to its outputs, under a pattern, with weights in float32 that are
  * loaded as the export writes them. Throws as loadLanguageModel(), loadEncoder() and loadSeq2Seq() do; ModelError for an architecture
  * that cannot be exported.
  */
@@ -65,21 +70,29 @@ async function graphsOf(
   if (metadata === undefined && config === undefined) {
     throw new ModelError(`${path}: there is no config.json beside the weights`);
   }
-  const type = metadata === undefined ? config?.model_type : 'llama';
-  const isOneOf = (registry: object) =>
-    metadata === undefined && typeof type === 'string' && Object.hasOwn(registry, type);
-  if (isOneOf(ENCODERS)) return { kind: 'encoder', parts: [partOf('model', encoderGraph(path, opened, options))] };
+  const plain = { leftOut: {} };
+  if (metadata !== undefined) return { ...plain, kind: 'decoder', parts: [await llamaPart(path, opened, options)] };
+  const text = textPart(config ?? {}, opened.checkpoint, `${path}: config.json`);
+  const { model_type: type } = text.config;
+  const isOneOf = (registry: object) => typeof type === 'string' && Object.hasOwn(registry, type);
+  if (isOneOf(ENCODERS))
+    return { ...plain, kind: 'encoder', parts: [partOf('model', encoderGraph(path, opened, options))] };
   if (isOneOf(SEQ2SEQ)) {
     const { encoder, decoder } = seq2seqGraphs(path, opened, options);
-    return { kind: 'encoder-decoder', parts: [partOf('encoder_model', encoder), partOf('decoder_model', decoder)] };
+    const parts = [partOf('encoder_model', encoder), partOf('decoder_model', decoder)] as const;
+    return { ...plain, kind: 'encoder-decoder', parts };
+  }
+  if (isOneOf(DECODERS)) {
+    return { leftOut: text.leftOut, kind: 'decoder', parts: [partOf('model', decoderGraph(path, text, options))] };
   }
   if (!ARCHITECTURES.some((name) => name === type)) refuse(type, path);
-  return { kind: 'decoder', parts: [await llamaPart(path, opened, options)] };
+  return { ...plain, kind: 'decoder', parts: [await llamaPart(path, opened, options)] };
 }
 
 /** @throws ModelError that lists what can be exported. */
 function refuse(type: unknown, path: string): never {
-  const known = [...ARCHITECTURES, ...Object.keys(ENCODERS), ...Object.keys(SEQ2SEQ)];
+  const decoders = [...ARCHITECTURES, ...Object.keys(DECODERS), ...PICTURE_MODEL_TYPES];
+  const known = [...decoders, ...Object.keys(ENCODERS), ...Object.keys(SEQ2SEQ)];
   throw new ModelError(
     `${path}: config.json: model_type is ${JSON.stringify(type)}, which cannot be exported; Farfield exports ${known.join(', ')}`,
   );
@@ -112,6 +125,15 @@ function seq2seqGraphs(
   checkWrites(config, className, source);
   const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
   return seq2seqOnnxGraphs(read(config, { source, tensors }), tensors);
+}
+
+function decoderGraph(path: string, { checkpoint, config }: TextPart, { pattern }: ExportGraphOptions): Graph {
+  const source = `${path}: config.json`;
+  const architecture = findDecoder(config);
+  if (architecture === undefined) throw new TypeError('no decoder');
+  const model = architecture.read(config, source);
+  const tensors = new EncoderTensors({ checkpoint, source: path, prefix: model.prefix, headNames: [] });
+  return decoderOnnxGraph(model, tensors, { pattern });
 }
 
 async function llamaPart(

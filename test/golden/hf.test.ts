@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { encoderClasses, type LanguageModel, loadLanguageModel, seq2seqClasses } from '../../src/model/index.ts';
 import type { Tokenizer } from '../../src/text/index.ts';
+import { checkExportedDecoderCase } from './decoder-case.ts';
 import { checkEncoderCase, checkExportedCase, type EncoderCase } from './encoder-case.ts';
 import { casesOf, disagreement, GOLDEN, readJson, readTensors, type Tolerance } from './folders.ts';
 import { checkExportedSeq2SeqCase, checkSeq2SeqCase } from './seq2seq-case.ts';
@@ -58,6 +59,7 @@ describe.skipIf(!existsSync(HF))('golden/hf', () => {
       it.skip(`${name} (${architecture})`);
       continue;
     }
+    it(`${name}, exported to ONNX`, () => checkExportedDecoderCase(join(HF, name), tolerance));
     it(name, async () => {
       const io = await readTensors(HF, name, 'io.safetensors');
       const logits = io('logits');

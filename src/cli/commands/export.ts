@@ -9,6 +9,7 @@ import { addCommand, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes } from '../format.ts';
 import { hubProgress } from './hub-progress.ts';
+import { noteLeftOut } from './model-options.ts';
 import { addOnnxFileOptions, type OnnxFileOptions, writeOnnxFiles } from './write-onnx.ts';
 
 interface Options extends OnnxFileOptions {
@@ -24,8 +25,8 @@ export const registerExport: Register = (program, start) => {
     addCommand(program, 'export', {
       summary: 'write a sparse model as an ONNX file that stock runtimes run',
       description:
-        'Writes a Llama-family model or an encoder (BERT, RoBERTa, Longformer, BigBird, ModernBERT) under an attention pattern as an ' +
-        'ONNX file: input_ids and attention_mask to logits or hidden states, in float32 and in standard operators, for texts of any ' +
+        'Writes a decoder (the Llama family, Gemma 2 and 3, OLMo 3, gpt-oss, GPT-2) or an encoder (BERT, RoBERTa, Longformer, BigBird, ' +
+        'ModernBERT) under an attention pattern as an ONNX file: input_ids and attention_mask to logits or hidden states, in float32 and in standard operators, for texts of any ' +
         'length in memory that grows with the length alone. An encoder-decoder (LED, BigBird-Pegasus, LongT5) becomes two files in a ' +
         'folder, encoder_model.onnx and decoder_model.onnx. onnxruntime-node, onnxruntime-web and others run them without Farfield.',
       examples: [
@@ -84,6 +85,7 @@ async function exportModel(options: Options, context: CommandContext): Promise<v
   });
   try {
     const { parts, kind } = opened;
+    noteLeftOut(opened.leftOut, context);
     const isFolder = parts.length > 1;
     if (isFolder && options.out.endsWith('.onnx')) {
       throw new ArgumentError(

@@ -77,12 +77,17 @@ export async function openModel(options: ModelOptions, context: CommandContext):
       hub: download.hub,
       signal,
     });
-    const leftOut = Object.entries(model.leftOut).map(([part, tensors]) => `${part} (${formatCount(tensors)} tensors)`);
-    if (leftOut.length > 0) context.note(`a model of texts and pictures: left out ${leftOut.join(', ')}`);
+    noteLeftOut(model.leftOut, context);
     return model;
   } finally {
     line?.[Symbol.dispose]();
   }
+}
+
+/** Says which parts of a model are not read, and how many tensors they have. */
+export function noteLeftOut(leftOut: Readonly<Record<string, number>>, context: CommandContext): void {
+  const parts = Object.entries(leftOut).map(([part, tensors]) => `${part} (${formatCount(tensors)} tensors)`);
+  if (parts.length > 0) context.note(`a model of texts and pictures: left out ${parts.join(', ')}`);
 }
 
 /** A UTF-8 text file. @throws FarfieldError where it cannot be read, TextError where it is not UTF-8. */

@@ -75,16 +75,30 @@ export class Emitter {
    * The body may read all values around it.
    */
   loop(count: string, body: (emitter: Emitter, i: string) => string): string {
+    return this.#loop(count, [], body);
+  }
+
+  /** A Loop whose body gives the next state, float32, from one number and the last; gives the state after the last number. */
+  fold(count: string, initial: string, body: (emitter: Emitter, i: string, state: string) => string): string {
+    return this.#loop(count, [initial], body);
+  }
+
+  #loop(
+    count: string,
+    initial: readonly string[],
+    body: (emitter: Emitter, i: string, state: string) => string,
+  ): string {
     const { edit } = this;
-    const [i, goes] = [edit.free('i'), edit.free('goes')];
+    const [i, goes, state] = ['i', 'goes', 'state'].map((name) => edit.free(name)) as [string, string, string];
     const nodes: Node[] = [];
     const inner = new Emitter(edit, nodes);
     const inputs: Value[] = [
       { name: i, type: 'int64', shape: [] },
       { name: goes, type: 'bool', shape: [] },
+      ...initial.map((): Value => ({ name: state, type: 'float32', shape: [], ranked: false })),
     ];
     for (const input of inputs) edit.values.set(input.name, input);
-    const result = body(inner, i);
+    const result = body(inner, i, state);
     const goesOn = inner.op('Identity', [goes], 'bool');
     const made = new Set([...inputs.map((input) => input.name), ...nodes.flatMap((node) => node.outputs)]);
     const captures = new Set(nodes.flatMap((node) => node.inputs).filter((name) => name !== '' && !made.has(name)));
@@ -97,7 +111,8 @@ export class Emitter {
       initializers: [],
       values: new Map([...made].map((name) => [name, value(name)])),
     };
-    const name = this.op('Loop', [this.scalar(count), ''], 'float32', { body: { type: 'graph', value: graph } });
+    const given = [this.scalar(count), '', ...initial];
+    const name = this.op('Loop', given, 'float32', { body: { type: 'graph', value: graph } });
     const node = this.nodes.pop();
     if (node !== undefined) this.nodes.push({ ...node, captures: [...captures] });
     return name;

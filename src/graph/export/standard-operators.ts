@@ -1,6 +1,7 @@
 import { GraphEdit } from '../graph-edit.ts';
 import type { Graph, Node } from '../ir.ts';
 import { Emitter } from './emitter.ts';
+import { mixtureOfExperts } from './experts.ts';
 
 /**
  * The operators of ONNX Runtime's own that model/ uses for speed, in standard operators; ONNX Runtime fuses most of them again when
@@ -29,6 +30,10 @@ function replacement(edit: GraphEdit, node: Node): Node[] | undefined {
   }
   if (node.operator === 'SimplifiedLayerNormalization' && node.domain === '') {
     rmsNorm(emitter, x, second, node, output);
+    return nodes;
+  }
+  if (node.operator === 'MoE' && node.domain === 'com.microsoft') {
+    mixtureOfExperts(emitter, node, output);
     return nodes;
   }
   if (node.operator === 'SkipSimplifiedLayerNormalization' && node.domain === 'com.microsoft') {

@@ -1,7 +1,7 @@
 /** What a file of a decoder gives, and the configuration that decoders share. */
 import * as v from 'valibot';
 import { ModelError } from '../../errors.ts';
-import { rotary, type Value } from '../../graph/index.ts';
+import { add, rotary, scaleBy, tanh, type Value } from '../../graph/index.ts';
 import { causal, type Pattern, window } from '../../pattern/index.ts';
 import { count, flag, parseConfig, positive, text } from '../encoder/architecture.ts';
 import type { EncoderBuilder } from '../encoder/builder.ts';
@@ -151,6 +151,28 @@ export function commonParts(config: DecoderConfig) {
     patterns,
     headMatrix: config.tiedEmbeddings ? 'embed_tokens.weight' : 'lm_head.weight',
   };
+}
+
+/** From rows of the embedding [rows, hidden] to those after the last norm; `positions` int64 [rows] is asked where positions are learned. */
+export function decoderLayers(
+  b: EncoderBuilder,
+  model: DecoderModel,
+  words: Value,
+  positions: () => Value,
+  angles: Angles,
+): Value {
+  const { learnedPositions: table, sizes } = model;
+  if (table === undefined) return model.layers(b, words, angles);
+  const places = b.embedding(positions(), table, sizes.context, sizes.hiddenSize);
+  return model.layers(b, add(b.graph, words, places), angles);
+}
+
+/** The head: hidden [rows, hidden] to logits [rows, vocabulary]. */
+export function decoderLogits(b: EncoderBuilder, model: DecoderModel, hidden: Value): Value {
+  const { graph } = b;
+  const plain = b.project(hidden, model.headMatrix, model.sizes.vocabularySize, undefined);
+  const cap = model.finalSoftcap;
+  return cap === undefined ? plain : scaleBy(graph, tanh(graph, scaleBy(graph, plain, 1 / cap)), cap);
 }
 
 export interface DecoderAttentionOptions {

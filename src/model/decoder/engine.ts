@@ -3,7 +3,6 @@ import type { WasmDevice } from '../../attention/index.ts';
 import type { Checkpoint } from '../../checkpoint/index.ts';
 import { ArgumentError } from '../../errors.ts';
 import {
-  add,
   type DenseBackend,
   type DenseSession,
   type HostTensor,
@@ -11,8 +10,6 @@ import {
   type Program,
   ROWS,
   rotaryRows,
-  scaleBy,
-  tanh,
   type Value,
 } from '../../graph/index.ts';
 import type { Pattern } from '../../pattern/index.ts';
@@ -23,7 +20,7 @@ import { compileRows } from '../encoder/compile-rows.ts';
 import { EncoderTensors } from '../encoder/tensors.ts';
 import { type Chunk, type DecoderSizes, HEAD_ROWS, type LanguageEngine } from '../language-engine.ts';
 import { RowBuffer } from '../row-buffer.ts';
-import type { Angles, DecoderModel, LayerKind } from './architecture.ts';
+import { type Angles, type DecoderModel, decoderLayers, decoderLogits, type LayerKind } from './architecture.ts';
 
 export interface DecoderEngineParts {
   readonly model: DecoderModel;
@@ -74,20 +71,8 @@ export class DecoderEngine implements LanguageEngine {
       }),
     );
     const words = body.graph.input('hidden', 'float32', [ROWS, hiddenSize]);
-    const x =
-      model.learnedPositions === undefined
-        ? words
-        : add(
-            body.graph,
-            words,
-            body.embedding(
-              body.graph.input('position_ids', 'int64', [ROWS]),
-              model.learnedPositions,
-              model.sizes.context,
-              hiddenSize,
-            ),
-          );
-    body.graph.output(model.layers(body, x, angles as Angles), 'last_hidden');
+    const positions = () => body.graph.input('position_ids', 'int64', [ROWS]);
+    body.graph.output(decoderLayers(body, model, words, positions, angles as Angles), 'last_hidden');
     const head = headGraph(model, tensors);
     const table = tensors.ask(model.embedding, [vocabularySize, hiddenSize]).name;
     if (model.headMatrix !== 'lm_head.weight') tensors.allow('lm_head.weight');
@@ -180,9 +165,7 @@ function headGraph(model: DecoderModel, tensors: EncoderTensors): EncoderBuilder
   const { graph } = b;
   const hidden = graph.input('hidden', 'float32', [ROWS, model.sizes.hiddenSize]);
   const targets = graph.input('targets', 'int64', [ROWS, 1]);
-  const plain = b.project(hidden, model.headMatrix, model.sizes.vocabularySize, undefined);
-  const cap = model.finalSoftcap;
-  const logits = cap === undefined ? plain : scaleBy(graph, tanh(graph, scaleBy(graph, plain, 1 / cap)), cap);
+  const logits = decoderLogits(b, model, hidden);
   const loss = (operator: string, inputs: Value[], attributes = {}) =>
     graph.op1({ operator, inputs, attributes }, 'float32', [ROWS, 1]);
   const chosen = loss('GatherElements', [logSoftmax(graph, logits), targets], { axis: { type: 'int', value: 1 } });

@@ -86,8 +86,11 @@ export interface EncoderOnnx {
   readonly inputs: (tokens: OnnxTokens) => Readonly<Record<string, Value>>;
   /** The layers, where they are not built as those of rows. */
   readonly layers?: (builder: OnnxEncoderBuilder) => Value;
-  /** What attention nodes have in the place of their pattern, and tokens that every query sees. */
-  readonly attention?: (tokens: OnnxTokens) => { readonly pattern?: Pattern; readonly globals?: GlobalTokenValues };
+  /** What attention nodes have in the place of their `own` pattern, and tokens that every query sees. */
+  readonly attention?: (
+    tokens: OnnxTokens,
+    own: Pattern,
+  ) => { readonly pattern?: Pattern; readonly globals?: GlobalTokenValues };
   /** Changes an output [batch, sequence] of the head, by its name. */
   readonly finish?: (tokens: OnnxTokens, output: Value) => Value;
 }

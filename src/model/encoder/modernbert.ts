@@ -10,7 +10,7 @@
  */
 import * as v from 'valibot';
 import { ModelError } from '../../errors.ts';
-import { add, cast, type HostTensor, mul, ROWS, rotary, rotaryRows, split, type Value } from '../../graph/index.ts';
+import { add, type HostTensor, mul, ROWS, rotary, rotaryRows, split, type Value } from '../../graph/index.ts';
 import { causal, dense, intersect, type Pattern, window } from '../../pattern/index.ts';
 import {
   checkHeads,
@@ -241,15 +241,10 @@ function angleFeeds({ layout }: PackedBatch, kind: Kind, frequencies: Float64Arr
   };
 }
 
-/** The same of an exported graph's tokens, in float64, as the angles of far positions need it. */
+/** The same of an exported graph's tokens. */
 function onnxAngles(tokens: OnnxTokens, kind: Kind, frequencies: Float64Array): Record<string, Value> {
-  const { graph } = tokens;
-  const half = frequencies.length;
-  const places = cast(graph, tokens.reshape(tokens.places, [-1, 1], [ROWS, 1]), 'float64');
-  const each = graph.initializer(`tokens/frequencies_${kind}`, 'float64', [1, half], () => frequencies);
-  const angles = tokens.op('Mul', [places, each], 'float64', [ROWS, half]);
-  const of = (operator: string) => cast(graph, tokens.op(operator, [angles], 'float64', [ROWS, half]), 'float32');
-  return { [`cos_${kind}`]: of('Cos'), [`sin_${kind}`]: of('Sin') };
+  const { cos, sin } = tokens.angles(kind, frequencies);
+  return { [`cos_${kind}`]: cos, [`sin_${kind}`]: sin };
 }
 
 /** norm(act(dense(x))), which every head begins with. */

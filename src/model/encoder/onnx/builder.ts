@@ -1,6 +1,7 @@
 /** Builds an encoder's layers for an ONNX file: what batches decide elsewhere is computed from the tokens in the graph. */
 import { ArgumentError } from '../../../errors.ts';
 import { type Dimension, type ElementType, gemm, mul, type NodeOfRows, type Value } from '../../../graph/index.ts';
+import type { Pattern } from '../../../pattern/index.ts';
 import type { EncoderOnnx } from '../architecture.ts';
 import { type AttentionOptions, EncoderBuilder, type GlobalAttentionOptions, widthOf } from '../builder.ts';
 import type { PairsOf } from '../layout.ts';
@@ -48,7 +49,7 @@ export class OnnxEncoderBuilder extends EncoderBuilder {
   }
 
   override attention(options: AttentionOptions, pairs: PairsOf = NO_PAIRS, own: OnnxAttention = {}): Value {
-    const { pattern = options.pattern, globals } = this.#ofNode(own);
+    const { pattern = options.pattern, globals } = this.#ofNode(options.pattern, own);
     const value = super.attention({ ...options, pattern }, pairs);
     this.#register(value.name, options, own, globals);
     return value;
@@ -59,15 +60,15 @@ export class OnnxEncoderBuilder extends EncoderBuilder {
     pairs: PairsOf = NO_PAIRS,
     own: OnnxAttention = {},
   ): { output: Value; lse: Value } {
-    const { pattern = options.pattern, globals } = this.#ofNode(own);
+    const { pattern = options.pattern, globals } = this.#ofNode(options.pattern, own);
     const values = super.attentionWithLse({ ...options, pattern }, pairs);
     this.#register(values.output.name, options, own, globals);
     return values;
   }
 
   /** What the architecture says of a node over the tokens. */
-  #ofNode({ keys }: OnnxAttention) {
-    return keys === undefined ? (this.#onnx.attention?.(this.tokens) ?? {}) : {};
+  #ofNode(pattern: Pattern, { keys }: OnnxAttention) {
+    return keys === undefined ? (this.#onnx.attention?.(this.tokens, pattern) ?? {}) : {};
   }
 
   #register(

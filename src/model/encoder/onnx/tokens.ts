@@ -72,6 +72,25 @@ export class OnnxTokens {
     return this.graph.once('tokens: zeros', () => this.op('Mul', [this.ids, this.integer(0)], 'int64', [ROWS]));
   }
 
+  /**
+   * cos and sin of the rows' rotary angles [rows, D/2], place times frequency, times `scale`. Computed in float64, as the angles of far
+   * places need it. `name` tells several frequencies apart.
+   */
+  angles(name: string, frequencies: Float64Array, scale = 1): { readonly cos: Value; readonly sin: Value } {
+    const { graph } = this;
+    const half = frequencies.length;
+    const places = cast(graph, this.reshape(this.places, [-1, 1], [ROWS, 1]), 'float64');
+    const each = graph.initializer(`tokens/frequencies_${name}`, 'float64', [1, half], () => frequencies);
+    const angles = this.op('Mul', [places, each], 'float64', [ROWS, half]);
+    const of = (operator: string): Value => {
+      const plain = this.op(operator, [angles], 'float64', [ROWS, half]);
+      if (scale === 1) return cast(graph, plain, 'float32');
+      const factor = graph.constant('float64', Float64Array.of(scale), []);
+      return cast(graph, this.op('Mul', [plain, factor], 'float64', [ROWS, half]), 'float32');
+    };
+    return { cos: of('Cos'), sin: of('Sin') };
+  }
+
   /** By the input global_attention_mask. */
   get globals(): GlobalTokenValues {
     const { graph } = this;
