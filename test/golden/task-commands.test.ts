@@ -414,7 +414,7 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
       [
         ['export', '--model', join(GOLDEN, 'hf/fnet'), '--out', join(folder, 'fnet.onnx')],
         1,
-        'model_type is "fnet", which cannot be exported; Farfield exports llama, mistral, bert',
+        'model_type is "fnet", which cannot be exported; Farfield exports llama, mistral, gpt2',
       ],
       [['classify', '--model', join(folder, 'nowhere'), '--text', text], 1, 'there is no such file or folder'],
       [['tag', '--model', model, '--text', text, '--pattern', 'window:4'], 1, 'a Longformer has windows of its own'],

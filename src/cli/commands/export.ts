@@ -26,9 +26,10 @@ export const registerExport: Register = (program, start) => {
       summary: 'write a sparse model as an ONNX file that stock runtimes run',
       description:
         'Writes a decoder (the Llama family, Gemma 2 and 3, OLMo 3, gpt-oss, GPT-2) or an encoder (BERT, RoBERTa, Longformer, BigBird, ' +
-        'ModernBERT) under an attention pattern as an ONNX file: input_ids and attention_mask to logits or hidden states, in float32 and in standard operators, for texts of any ' +
-        'length in memory that grows with the length alone. An encoder-decoder (LED, BigBird-Pegasus, LongT5) becomes two files in a ' +
-        'folder, encoder_model.onnx and decoder_model.onnx. onnxruntime-node, onnxruntime-web and others run them without Farfield.',
+        'ModernBERT) under an attention pattern as an ONNX file: input_ids and attention_mask to logits or hidden states, in float32 and ' +
+        'in standard operators, for texts of any length in memory that grows with the length alone. An encoder-decoder (LED, ' +
+        'BigBird-Pegasus, LongT5) becomes two files in a folder, encoder_model.onnx and decoder_model.onnx. onnxruntime-node, ' +
+        'onnxruntime-web and others run them without Farfield.',
       examples: [
         {
           does: 'a Longformer with its own windows: input_ids, attention_mask, global_attention_mask to last_hidden_state',

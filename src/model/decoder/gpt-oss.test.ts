@@ -1,12 +1,16 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { env, InferenceSession as WebSession, Tensor as WebTensor } from 'onnxruntime-web';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../../attention/index.ts';
 import { storedRows } from '../../checkpoint/checkpoint.ts';
 import type { Checkpoint, StoredTensor } from '../../checkpoint/index.ts';
-import { createNodeBackend } from '../../graph/index.ts';
+import { createNodeBackend, exportOnnx, lowerGraph } from '../../graph/index.ts';
+import { EncoderTensors } from '../encoder/tensors.ts';
 import { LanguageModel } from '../language-model.ts';
 import { LETTERS } from '../testing.ts';
 import { DecoderEngine } from './engine.ts';
 import { gptOss } from './gpt-oss.ts';
+import { decoderOnnxGraph } from './onnx.ts';
 
 const [SIZE, EXPERTS] = [32, 4];
 const CONFIG = {
@@ -112,28 +116,63 @@ beforeAll(async () => {
 });
 afterAll(() => device.dispose());
 
+async function open(form: 'mxfp4' | 'float'): Promise<LanguageModel> {
+  const model = gptOss.read(CONFIG, 'config.json');
+  const backend = await createNodeBackend({ threads: 1 });
+  const engine = await DecoderEngine.create({ model, checkpoint: checkpoint(form), source: 'tiny', device, backend });
+  const machine = { memoryBytes: 2 ** 40 };
+  const close = async () => undefined;
+  return new LanguageModel({ config: model.sizes, tokenizer: LETTERS, engine, device, weightBytes: 1, machine, close });
+}
+
+const idsOf = (length: number) => Array.from({ length }, (_, i) => (i * 17 + 3) % 50);
+
 it('gives with experts in MXFP4, as published, what it gives with the same numbers as floats', async () => {
-  const ids = Array.from({ length: 12 }, (_, i) => (i * 17 + 3) % 50);
   const rows: Float32Array[] = [];
   for (const form of ['mxfp4', 'float'] as const) {
-    const model = gptOss.read(CONFIG, 'config.json');
-    const backend = await createNodeBackend({ threads: 1 });
-    const parts = { model, checkpoint: checkpoint(form), source: 'tiny', device, backend };
-    const engine = await DecoderEngine.create(parts);
-    const machine = { memoryBytes: 2 ** 40 };
-    const close = async () => undefined;
-    await using opened = new LanguageModel({
-      config: model.sizes,
-      tokenizer: LETTERS,
-      engine,
-      device,
-      weightBytes: 1,
-      machine,
-      close,
-    });
-    rows.push(await opened.stream().logits(ids));
+    await using opened = await open(form);
+    rows.push(await opened.stream().logits(idsOf(12)));
   }
   const [packed = new Float32Array(), floats = new Float32Array()] = rows;
   expect(Math.max(...floats.map(Math.abs))).toBeGreaterThan(0.5);
   expect([...packed]).toEqual([...floats]);
+});
+
+it('gives as a file of standard operators what it gives on the kernels, in onnxruntime-node and onnxruntime-web', async () => {
+  await using native = await open('mxfp4');
+  const model = gptOss.read(CONFIG, 'config.json');
+  const tensors = () =>
+    new EncoderTensors({ checkpoint: checkpoint('mxfp4'), source: 'tiny', prefix: model.prefix, headNames: [] });
+  const lowered = lowerGraph(decoderOnnxGraph(model, tensors()));
+  expect([...new Set(lowered.nodes.map(({ domain }) => domain))]).toEqual(['']);
+  const file = await exportOnnx(decoderOnnxGraph(model, tensors()));
+  const options = { intraOpNumThreads: 1, logSeverityLevel: 3 } as const;
+  const node = await InferenceSession.create(file.model, options);
+  env.wasm.numThreads = 1;
+  const web = await WebSession.create(file.model, options);
+  for (const length of [1, 5, 64, 150]) {
+    const ids = BigInt64Array.from(idsOf(length), BigInt);
+    const ones = ids.map(() => 1n);
+    const shape = [1, length];
+    const results = [
+      await node.run({
+        input_ids: new Tensor('int64', ids, shape),
+        attention_mask: new Tensor('int64', ones, shape),
+      }),
+      await web.run({
+        input_ids: new WebTensor('int64', ids, shape),
+        attention_mask: new WebTensor('int64', ones, shape),
+      }),
+    ];
+    const stream = native.stream({ length: 150 });
+    const want = [...(await stream.logits(idsOf(length)))];
+    stream.close();
+    for (const { logits } of results) {
+      expect(logits?.dims).toEqual([1, length, 50]);
+      const got = ((logits?.data ?? []) as Float32Array).slice(-50);
+      expect(Math.max(...want.map((x, j) => Math.abs(x - (got[j] ?? Number.NaN))))).toBeLessThan(2e-5);
+    }
+  }
+  await node.release();
+  await web.release();
 });

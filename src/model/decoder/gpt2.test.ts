@@ -1,12 +1,15 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../../attention/index.ts';
-import { createNodeBackend } from '../../graph/index.ts';
+import { createNodeBackend, exportOnnx } from '../../graph/index.ts';
 import { window } from '../../pattern/index.ts';
+import { EncoderTensors } from '../encoder/tensors.ts';
 import type { TinyWeights } from '../encoder/testing.ts';
 import { LanguageModel } from '../language-model.ts';
 import { checkpointOf, LETTERS } from '../testing.ts';
 import { findDecoder } from './architectures.ts';
 import { DecoderEngine } from './engine.ts';
+import { decoderOnnxGraph } from './onnx.ts';
 
 const CONFIG = { model_type: 'gpt2', vocab_size: 50, n_embd: 12, n_layer: 2, n_head: 3, n_positions: 20 };
 const WIDTH = 12;
@@ -135,6 +138,36 @@ it.each([
   const chunked = model.stream({ chunk: 5, ...(pattern === undefined ? {} : { pattern }) });
   const last = await chunked.logits(ids);
   expect(Math.max(...(want.at(-1) ?? []).map((x, j) => Math.abs(x - (last[j] ?? Number.NaN))))).toBeLessThan(2e-5);
+});
+
+it.each([
+  [undefined, 20],
+  [window({ left: 3 }), 3],
+])('GPT-2 gives as a file the logits of its definition, in a batch with padding, under %j', async (pattern, left) => {
+  const weights = tinyWeights();
+  const model = findDecoder(CONFIG)?.read(CONFIG, 'config.json');
+  if (model === undefined) throw new Error('gpt2 is not in the registry');
+  const source = { checkpoint: checkpointOf(weights), source: 'tiny', prefix: model.prefix, headNames: [] };
+  const file = await exportOnnx(decoderOnnxGraph(model, new EncoderTensors(source), { pattern }));
+  const session = await InferenceSession.create(file.model, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+  for (const lengths of [[1], [20, 9]]) {
+    const longest = Math.max(...lengths);
+    const texts = lengths.map((length, row) => Array.from({ length }, (_, i) => (i * 11 + 5 + row) % 50));
+    const tensor = (rows: readonly (readonly number[])[]) => {
+      const padded = rows.flatMap((row) => [...row, ...Array<number>(longest - row.length).fill(0)]);
+      return new Tensor('int64', BigInt64Array.from(padded, BigInt), [lengths.length, longest]);
+    };
+    const { logits } = await session.run({
+      input_ids: tensor(texts),
+      attention_mask: tensor(texts.map((text) => text.map(() => 1))),
+    });
+    for (const [row, ids] of texts.entries()) {
+      const want = definition(weights, ids, left).flat();
+      const got = ((logits?.data ?? []) as Float32Array).slice(row * longest * 50);
+      expect(Math.max(...want.map((x, j) => Math.abs(x - (got[j] ?? Number.NaN))))).toBeLessThan(2e-5);
+    }
+  }
+  await session.release();
 });
 
 it('GPT-2 refuses more tokens than it has positions, and cached positions', async () => {
