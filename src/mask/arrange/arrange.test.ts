@@ -184,8 +184,8 @@ describe('arrangeMask', () => {
     const mask = compileMask(perHead(heads), { queries: 1000, keys: 1000, heads: 6 });
     const passes = arrangeMask(mask) ?? [];
     expect(passes).toHaveLength(2);
-    expect(passes[0].rows.map(({ queryOrder }) => queryOrder !== undefined)).toEqual([true, false, true]);
-    expect(passes[1].rows.map(({ queryOrder, column }) => queryOrder === undefined && column.length > 0)).toEqual([
+    expect(passes[0].rows.map(({ queryOrder }) => queryOrder !== undefined)).toEqual([true, false, false]);
+    expect(passes[1].rows.map(({ queryOrder, column }) => queryOrder !== undefined && column.length > 0)).toEqual([
       false,
       false,
       true,

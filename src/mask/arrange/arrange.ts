@@ -88,14 +88,14 @@ function planShared(scattered: readonly ScatteredPart[], { keys, rest }: SharedK
 }
 
 function planParts(scattered: readonly ScatteredPart[], plain: readonly Pattern[]): Plan[] | undefined {
-  // What is not scattered stays whole, and is taken off from the others where that can be said of classes. It is computed last: it
-  // takes up the results so far in their own order, which memory likes better.
-  const first = planScattered(scattered, plain);
-  if (first !== undefined) return plain.length === 0 ? first : [...first, { pattern: unionOf(plain) }];
+  // What is not scattered stays whole, and is taken off from the others where that can be said of classes. It is computed
+  // first: of the passes backward the first reads the outputs, and these then lie one after the other.
+  const others = planScattered(scattered, plain);
+  if (others !== undefined) return plain.length === 0 ? others : [{ pattern: unionOf(plain) }, ...others];
   const alone = planScattered(scattered, []);
   if (alone === undefined) return undefined;
   const rest: Pattern = { kind: 'complement', of: unionOf(scattered.map((part) => part.pattern)) };
-  return [...alone, { pattern: { kind: 'intersect', of: [unionOf(plain), rest] } }];
+  return [{ pattern: { kind: 'intersect', of: [unionOf(plain), rest] } }, ...alone];
 }
 
 /** Each part without those before it. */

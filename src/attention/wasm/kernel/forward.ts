@@ -19,7 +19,7 @@ import { modify } from './modifier';
 import { keyReader, openBlocks, readBlock, rowAt, valueReader, word } from './rows';
 import { maskTile, softcapTile, softmaxTile } from './softmax';
 import { P, TILE_ROWS, scoreRemainder, scoreTile6, valuePanel } from './tiles.generated';
-import { log2 } from './vector';
+import { log2, log2Pair } from './vector';
 
 /** The arrays of one head's rows: see job.MASK. */
 @inline
@@ -241,12 +241,16 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
     );
   }
 
-  for (let i: i32 = 0; i < count; i++) {
-    const at4 = <usize>(i * 4);
-    const r = order != 0 ? load<i32>(order + at4) : i;
-    let f: f32 = 0;
-    if (r >= 0) f = finishRow(at, head, load<f32>(m + at4), load<f32>(l + at4), lse + <usize>(r * 4));
-    store<f32>(factors + at4, f);
+  if (word(at, job.SINK_LOGITS) == 0) {
+    finishRows(m, l, count, order, lse, factors);
+  } else {
+    for (let i: i32 = 0; i < count; i++) {
+      const at4 = <usize>(i * 4);
+      const r = order != 0 ? load<i32>(order + at4) : i;
+      let f: f32 = 0;
+      if (r >= 0) f = finishRow(at, head, load<f32>(m + at4), load<f32>(l + at4), lse + <usize>(r * 4));
+      store<f32>(factors + at4, f);
+    }
   }
   writeRows(load<i32>(at + job.O_TYPE), O, widthO, factors, out, strideO, order, count, E, false, stage);
 }
@@ -287,6 +291,33 @@ export function finishRow(at: usize, head: i32, m: f32, l: f32, lse: usize): f32
   }
   store<f32>(lse, <f32>((reference + log2(sum)) * 0.6931471805599453));
   return <f32>((<f64>m == reference ? 1 : power(<f64>m - reference)) / sum);
+}
+
+/** finishRow() of all rows of a block, without a sink: two at a time, to the same bits. l becomes lse. */
+function finishRows(m: usize, l: usize, count: i32, order: usize, lse: usize, factors: usize): void {
+  const end = m + <usize>(count * 4);
+  let x = m;
+  let y = l;
+  for (; x < end; x += 8) {
+    const sum = f64x2.promote_low_f32x4(v128.load64_zero(y));
+    const none = f64x2.eq(sum, f64x2.splat(0));
+    const isSum = f64x2.gt(sum, f64x2.splat(0));
+    let natural = f64x2.add(f64x2.promote_low_f32x4(v128.load64_zero(x)), log2Pair(sum));
+    natural = f64x2.mul(natural, f64x2.splat(0.6931471805599453));
+    let factor = f64x2.div(f64x2.splat(1), sum);
+    const otherwise = v128.andnot(f64x2.splat(NaN), none);
+    natural = v128.bitselect(natural, v128.bitselect(f64x2.splat(-Infinity), otherwise, none), isSum);
+    factor = v128.bitselect(factor, otherwise, isSum);
+    v128.store64_lane(y, f32x4.demote_f64x2_zero(natural), 0);
+    v128.store64_lane(factors, f32x4.demote_f64x2_zero(factor), 0);
+    y += 8;
+    factors += 8;
+  }
+  for (let i: i32 = 0; i < count; i++) {
+    const at4 = <usize>(i * 4);
+    const r = order != 0 ? load<i32>(order + at4) : i;
+    if (r >= 0) store<f32>(lse + <usize>(r * 4), load<f32>(l + at4));
+  }
 }
 
 /** 2^x for x <= 0 in float64: the integer goes into the exponent, the rest through the Taylor series of exp. */

@@ -1,5 +1,5 @@
 /** Rows of queries become panels, where the P queries of a panel are adjacent; and rows of f32 those of results. */
-import { F32, narrowRows, widenRows } from './rows';
+import { F32, narrowRows, readAhead, widenRows } from './rows';
 import { P } from './tiles.generated';
 
 @inline
@@ -76,7 +76,7 @@ function toPanels(from: usize, stride: usize, order: usize, count: i32, width: i
 export function readPanels(
   type: i32, from: usize, stride: usize, order: usize, count: i32, width: i32, to: usize, factor: f32, stage: usize,
 ): void {
-  if (type != F32) {
+  if (type != F32 || order != 0) {
     widenRows(type, from, stride, order, count, width, stage);
     from = stage;
     stride = <usize>(width * 4);
@@ -88,6 +88,7 @@ export function readPanels(
 /** Rows that `order` names, i32 [count], -1 for none, or one after the other, become rows of f32 at `to`; those of a -1 stay as they are. */
 export function takeRows(from: usize, stride: usize, order: usize, count: i32, width: i32, to: usize, strideTo: usize): void {
   for (let i: i32 = 0; i < count; i++) {
+    if (order != 0) readAhead(from, stride, order, i, count, <usize>(width * 4));
     const row = order == 0 ? i : load<i32>(order + <usize>(i * 4));
     if (row >= 0) widenRows(F32, from + <usize>row * stride, 0, 0, 1, width, to);
     to += strideTo;
@@ -127,6 +128,7 @@ export function writeRows(
 ): void {
   const direct = type == F32;
   for (let i: i32 = 0; i < count; i++) {
+    if (direct && order != 0) readAhead(to, stride, order, i, count, <usize>(width * 4));
     const row = order == 0 ? i : load<i32>(order + <usize>(i * 4));
     const out = direct ? to + <usize>row * stride : stage + <usize>(i * width * 4);
     if (row >= 0) writeRow(from, load<f32>(factors + <usize>(i * 4)), width, out, adds);

@@ -159,6 +159,29 @@ function widen(type: i32, from: usize, count: i32, to: usize): void {
   else widenBfloats(from, count, to);
 }
 
+/** Rows that are read ahead at once: as many as a nearest cache of 8 ways holds where they all fall to the same places. */
+const AHEAD: i32 = 8;
+
+/** Written, so that what readAhead() reads is of use. */
+let lastRead: i32 = 0;
+
+/**
+ * Rows of `rowBytes` that `order` names, and that lie far apart, cost a wait for memory each. Before the rows i .. i + AHEAD - 1 of `count`
+ * are used one by one, this reads a number of each of their cache lines, so that the processor waits for all of them at once: with few
+ * instructions for each line, and without stores in between, which wait in their order. i is a multiple of AHEAD, or nothing happens.
+ */
+export function readAhead(from: usize, stride: usize, order: usize, i: i32, count: i32, rowBytes: usize): void {
+  if ((i & (AHEAD - 1)) != 0) return;
+  let any: i32 = 0;
+  for (const end = min(i + AHEAD, count); i < end; i++) {
+    const row = load<i32>(order + <usize>(i * 4));
+    if (row < 0) continue;
+    const at = from + <usize>row * stride;
+    for (let b: usize = 0; b < rowBytes; b += 64) any |= load<u8>(at + b);
+  }
+  lastRead = any;
+}
+
 /**
  * Rows [count, width] of a type, `stride` bytes apart, become contiguous f32 at `to`; nothing beyond them is written. Where `order`
  * is not 0, it says which rows, i32 [count], -1 for a row of zeros.
@@ -170,6 +193,7 @@ export function widenRows(type: i32, from: usize, stride: usize, order: usize, c
   }
   const rowBytes = <usize>(width * 4);
   for (let i: i32 = 0; i < count; i++) {
+    if (order != 0) readAhead(from, stride, order, i, count, type == F32 ? rowBytes : rowBytes >> 1);
     const row = order == 0 ? i : load<i32>(order + <usize>(i * 4));
     if (row >= 0) widen(type, from + <usize>row * stride, width, to);
     else memory.fill(to, 0, rowBytes);

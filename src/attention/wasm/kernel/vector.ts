@@ -94,3 +94,24 @@ export function log2(x: f64): f64 {
   s = s * u + 1.0;
   return e + 2.0 * t * s * 1.4426950408889634;
 }
+
+/** log2() of both lanes. */
+@inline
+export function log2Pair(x: v128): v128 {
+  const exponents = i64x2.shr_u(x, 52);
+  let e = f64x2.convert_low_i32x4_s(i32x4.sub(v128.shuffle<i32>(exponents, exponents, 0, 2, 0, 2), i32x4.splat(1023)));
+  let y = v128.or(v128.and(x, i64x2.splat(0x000fffffffffffff)), i64x2.splat(0x3ff0000000000000));
+  const isUpper = f64x2.gt(y, f64x2.splat(1.4142135623730951));
+  y = v128.bitselect(f64x2.mul(y, f64x2.splat(0.5)), y, isUpper);
+  e = f64x2.add(e, v128.and(f64x2.splat(1), isUpper));
+  const t = f64x2.div(f64x2.sub(y, f64x2.splat(1)), f64x2.add(y, f64x2.splat(1)));
+  const u = f64x2.mul(t, t);
+  let s = f64x2.splat(1.0 / 11.0);
+  s = f64x2.add(f64x2.mul(s, u), f64x2.splat(1.0 / 9.0));
+  s = f64x2.add(f64x2.mul(s, u), f64x2.splat(1.0 / 7.0));
+  s = f64x2.add(f64x2.mul(s, u), f64x2.splat(1.0 / 5.0));
+  s = f64x2.add(f64x2.mul(s, u), f64x2.splat(1.0 / 3.0));
+  s = f64x2.add(f64x2.mul(s, u), f64x2.splat(1));
+  const scaled = f64x2.mul(f64x2.mul(f64x2.mul(f64x2.splat(2), t), s), f64x2.splat(1.4426950408889634));
+  return f64x2.add(e, scaled);
+}
