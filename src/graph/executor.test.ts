@@ -286,17 +286,42 @@ test('segments that write over what they read give the same numbers in less memo
   expect(sizes[1]).toBeLessThan(sizes[0] ?? 0);
 });
 
+test('an attention node may write over its queries or its values, where nothing else reads them', async () => {
+  const backend = await createNodeBackend({ threads: 1 });
+  const graph = new GraphBuilder('over');
+  const x = graph.input('x', 'float32', ['rows', FEATURES]);
+  const [q, v] = [op.relu(graph, x), op.add(graph, x, x)];
+  const options = { q, k: q, v, heads: HEADS, pattern: { kind: 'dense' } } as const;
+  graph.output(op.add(graph, op.sparseAttention(graph, options), q), 'y');
+  const rows = random(5 * FEATURES, 8);
+  const run = async (input: 'q' | 'v' | undefined) => {
+    const program = await compileProgram(graph.build(), backend, { overwrites: () => input });
+    // Here every row attends to itself.
+    const { y } = await program.run(feedsOf(rows), { attention: (_, { v, output }) => void output.set(v) });
+    const result = [program.floatsPerRow / FEATURES, numbers(y)] as const;
+    await program.release();
+    return result;
+  };
+  const want = Array.from(rows, (value) => Math.fround(2 * value + Math.max(0, value)));
+  // q, v, the output, and y in the place of v.
+  expect(await run(undefined)).toEqual([3, want]);
+  expect(await run('v')).toEqual([3, want]);
+  expect(await run('q')).toEqual([3, want]);
+});
+
 test('streamed weights and rows that are made when they are read give the same bits, and a segment at a time is alive', async () => {
   const backend = await createNodeBackend({ threads: 1 });
-  let alive = 0;
-  let most = 0;
+  const alive = new Set<string>();
+  const together = new Set<string>();
   const counting = {
     ...backend,
     compile: async (...args: Parameters<typeof backend.compile>) => {
+      const [{ name }] = args;
       const session = await backend.compile(...args);
-      most = Math.max(most, ++alive);
+      alive.add(name);
+      together.add([...alive].join('; '));
       const release = async () => {
-        alive--;
+        alive.delete(name);
         await session.release();
       };
       return { run: session.run.bind(session), compute: session.compute.bind(session), release };
@@ -322,10 +347,18 @@ test('streamed weights and rows that are made when they are read give the same b
   // Two segments read x: the first, and the one that adds it.
   const chunks = [0, 3, 6, 9].map((from) => [from, Math.min(from + 3, 10)]);
   expect(ranges).toEqual([...chunks, ...chunks]);
-  expect([alive, most]).toEqual([0, 1]);
+  expect([...together]).toEqual([
+    'toy/0',
+    'toy/1, part 0',
+    // The projections of queries, keys and values are the largest matrix.
+    'toy/1, part 0; toy/1, part 1',
+    'toy/2, part 0',
+    'toy/2, part 0; toy/2, part 1',
+  ]);
+  expect(alive.size).toBe(0);
   const failing = { length: 10, rows: () => Promise.reject(new Error('the file is gone')) };
   await expect(streamed.run({ x: failing }, { attention: windowAttention() })).rejects.toThrow('the file is gone');
-  expect(alive).toBe(0);
+  expect(alive.size).toBe(0);
   await kept.release();
   await streamed.release();
 });

@@ -3,7 +3,7 @@ import { type DenseBackend, type DenseSession, type Feed, type HostTensor, isRow
 import { Buffers, type Lifetime } from './buffers.ts';
 import { Edge } from './edge.ts';
 import { type AttentionNode, type Graph, ROWS, type TensorData } from './ir.ts';
-import { partition, type Stage } from './partition.ts';
+import { partition, partitionLate, type Stage } from './partition.ts';
 import type {
   AttentionCallback,
   CompileProgramOptions,
@@ -13,22 +13,33 @@ import type {
   RunOptions,
 } from './program.ts';
 import { checkFeeds, checkRowWise } from './row-checks.ts';
-import { hostTensor } from './tensor-data.ts';
+import { splitSegment } from './split-segment.ts';
+import { createData, hostTensor } from './tensor-data.ts';
 
 /** Wide activations of a segment exist for this many rows; smaller chunks make matrix products less efficient. */
 const DEFAULT_ROW_CHUNK = 1024;
 
+/** A dense segment, or where weights are streamed a part of one. */
+interface Part {
+  readonly graph: Graph;
+  /** Absent where a run compiles the segment when it comes to it. */
+  readonly session: DenseSession | undefined;
+  readonly outputs: readonly Edge[];
+  /** Rewritten at each call, so that a step of one row makes no objects. */
+  readonly fetches: Record<string, HostTensor>;
+}
+
 type Step =
   | {
       readonly kind: 'dense';
-      readonly graph: Graph;
-      /** Absent where a run compiles the segment when it comes to it. */
-      readonly session: DenseSession | undefined;
+      /** In the order in which they run, on each chunk of rows. */
+      readonly parts: readonly Part[];
       readonly inputs: readonly Edge[];
       readonly outputs: readonly Edge[];
-      /** Rewritten at each call, so that a step of one row makes no objects. */
+      /** What a part hands to a later one, which exists for a chunk of rows. */
+      readonly inner: readonly Edge[];
+      /** Of all parts. Rewritten as `fetches` are. */
       readonly feeds: Record<string, HostTensor>;
-      readonly fetches: Record<string, HostTensor>;
       /** Inputs whose memory an output takes: their rows are copied before the session runs. */
       readonly overwritten: readonly Edge[];
       /** After the last attention node: runs for the last rows only, where the caller says so. */
@@ -56,7 +67,8 @@ export async function compileProgram(
   backend: DenseBackend,
   options: CompileProgramOptions = {},
 ): Promise<Program> {
-  const stages = partition(graph);
+  const isStreamed = options.weights === 'streamed';
+  const stages = isStreamed ? partitionLate(graph) : partition(graph);
   checkRowWise(graph, stages);
   const edges = new Map<string, Edge>();
   const edge = (name: string): Edge => {
@@ -70,19 +82,24 @@ export async function compileProgram(
   };
   const lastAttention = stages.findLastIndex((stage) => stage.kind === 'attention');
   const steps: Step[] = [];
-  const isStreamed = options.weights === 'streamed';
   try {
     for (const [index, stage] of stages.entries()) {
       options.signal?.throwIfAborted();
       if (stage.kind === 'dense') {
+        const { inputs, outputs } = stage.graph;
+        const names = new Set(outputs.map(({ name }) => name));
+        const parts: Part[] = [];
+        for (const part of isStreamed ? splitSegment(stage.graph) : [stage.graph]) {
+          const session = isStreamed ? undefined : await backend.compile(part, { signal: options.signal });
+          parts.push({ graph: part, session, outputs: part.outputs.map(({ name }) => edge(name)), fetches: {} });
+        }
         steps.push({
           kind: 'dense',
-          graph: stage.graph,
-          session: isStreamed ? undefined : await backend.compile(stage.graph, { signal: options.signal }),
-          inputs: stage.graph.inputs.map((value) => edge(value.name)),
-          outputs: stage.graph.outputs.map((value) => edge(value.name)),
+          parts,
+          inputs: inputs.map(({ name }) => edge(name)),
+          outputs: outputs.map(({ name }) => edge(name)),
+          inner: parts.flatMap((part) => part.outputs.filter(({ value }) => !names.has(value.name))),
           feeds: {},
-          fetches: {},
           overwritten: [],
           isTail: index > lastAttention,
         });
@@ -109,10 +126,10 @@ export async function compileProgram(
       if (attentionInputs.has(initializer.name)) edge(initializer.name).bind(await initializer.load());
     }
   } catch (error) {
-    for (const step of steps) if (step.kind === 'dense') await step.session?.release();
+    for (const session of sessionsOf(steps)) await session.release();
     throw error;
   }
-  const lifetimes = lifetimesOf(graph, stages, edge, options.inPlace ?? false);
+  const lifetimes = lifetimesOf(graph, stages, edge, options);
   const buffers = new Buffers(lifetimes, options.allocate ?? ((floats) => new Float32Array(floats)), options.free);
   const marked = steps.map((step) => {
     if (step.kind !== 'dense') return step;
@@ -123,12 +140,16 @@ export async function compileProgram(
   return new CompiledProgram(graph, marked, edge, buffers, backend);
 }
 
+function sessionsOf(steps: readonly Step[]): DenseSession[] {
+  return steps.flatMap((step) => (step.kind === 'dense' ? step.parts.flatMap(({ session }) => session ?? []) : []));
+}
+
 /** What each stage makes and until when it is read; outputs of the graph are kept to the end. */
 function lifetimesOf(
   graph: Graph,
   stages: readonly Stage[],
   edge: (name: string) => Edge,
-  inPlace: boolean,
+  { inPlace = false, overwrites }: CompileProgramOptions,
 ): Lifetime[] {
   const first = new Map<string, number>();
   const last = new Map<string, number>();
@@ -139,12 +160,17 @@ function lifetimesOf(
     for (const name of makes) first.set(name, index);
   }
   for (const { name } of graph.outputs) last.set(name, stages.length);
-  return [...first].map(([name, index]) => ({
-    edge: edge(name),
-    first: index,
-    last: last.get(name) ?? index,
-    inPlace: inPlace && stages[index]?.kind === 'dense',
-  }));
+  return [...first].map(([name, index]) => {
+    const stage = stages[index];
+    const taken = stage?.kind === 'attention' && name === stage.node.output ? overwrites?.(stage.node) : undefined;
+    return {
+      edge: edge(name),
+      first: index,
+      last: last.get(name) ?? index,
+      inPlace: inPlace && stage?.kind === 'dense',
+      over: stage?.kind === 'attention' && taken !== undefined ? edge(stage.node.inputs[taken]) : undefined,
+    };
+  });
 }
 
 function madeBy({ output, lse }: AttentionNode): string[] {
@@ -162,6 +188,8 @@ class CompiledProgram implements Program {
   readonly #buffers: Buffers;
   readonly #backend: DenseBackend;
   readonly #scratch: Float32Array[] = [];
+  /** What parts of a segment hand on, by its type and place among such values. */
+  readonly #inner = new Map<string, TensorData>();
   #state: 'idle' | 'running' | 'released' = 'idle';
 
   constructor(
@@ -204,7 +232,8 @@ class CompiledProgram implements Program {
   async release(): Promise<void> {
     if (this.#state === 'running') throw new DeviceError(`program ${this.#graph.name}: release() during a run`);
     this.#state = 'released';
-    for (const step of this.#steps) if (step.kind === 'dense') await step.session?.release();
+    for (const session of sessionsOf(this.#steps)) await session.release();
+    this.#inner.clear();
     this.#buffers.release();
   }
 
@@ -255,8 +284,12 @@ class CompiledProgram implements Program {
     rowChunk: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const session = step.session ?? (await this.#backend.compile(step.graph, { signal }));
+    const sessions: DenseSession[] = [];
     try {
+      for (const { graph, session } of step.parts) {
+        sessions.push(session ?? (await this.#backend.compile(graph, { signal })));
+      }
+      for (const [i, inner] of step.inner.entries()) this.#bindInner(i, inner, Math.min(rowChunk, rows - start));
       for (let from = start; from < rows; from += rowChunk) {
         signal?.throwIfAborted();
         const to = Math.min(from + rowChunk, rows);
@@ -267,12 +300,32 @@ class CompiledProgram implements Program {
         for (const [i, input] of step.overwritten.entries()) {
           step.feeds[input.value.name] = this.#copyOfRows(i, input, from, to);
         }
-        for (const output of step.outputs) step.fetches[output.value.name] = output.tensor(from, to);
-        await session.run(step.feeds, step.fetches);
+        for (const inner of step.inner) inner.firstRow = from;
+        for (const [i, { outputs, fetches }] of step.parts.entries()) {
+          for (const output of outputs) {
+            const tensor = output.tensor(from, to);
+            fetches[output.value.name] = tensor;
+            step.feeds[output.value.name] = tensor;
+          }
+          await sessions[i]?.run(step.feeds, fetches);
+        }
       }
     } finally {
-      if (step.session === undefined) await session.release();
+      for (const inner of step.inner) inner.release();
+      for (const [i, session] of sessions.entries()) if (step.parts[i]?.session === undefined) await session.release();
     }
+  }
+
+  #bindInner(place: number, inner: Edge, rows: number): void {
+    const { type } = inner.value;
+    const key = `${type} ${place}`;
+    const length = rows * (inner.width ?? 0);
+    let data = this.#inner.get(key);
+    if (data === undefined || data.length < length) {
+      data = createData(type, length);
+      this.#inner.set(key, data);
+    }
+    inner.bind(data);
   }
 
   /** Rows of a float32 input in memory of their own, which is kept for the next chunk. */

@@ -44,22 +44,33 @@ test('the bytes are those of the Protocol Buffers encoding', async () => {
   expect(hex).toBe(join('080a', text('12', 'farfield'), nested('3a', body), nested('42', join('0a00', '1011'))));
 });
 
+test('weights are loaded one after the other, and one of another size than it says is refused', async () => {
+  const graph = new GraphBuilder('weights');
+  const loaded: string[] = [];
+  const weight = (name: string) => graph.initializer(name, 'float32', [2], () => new Float32Array(2));
+  graph.output(add(graph, weight('a'), weight('b')), 'sum');
+  const built = graph.build();
+  const initializers = built.initializers.map((initializer, i) => ({
+    ...initializer,
+    load: async () => {
+      loaded.push(`${initializer.name} begins`);
+      await null;
+      loaded.push(`${initializer.name} ends`);
+      return new Float32Array(2 + i);
+    },
+  }));
+  await expect(writeOnnx({ ...built, initializers })).rejects.toThrow(
+    'initializer b: float32 [2] has 8 bytes, and load() gave 12',
+  );
+  expect(loaded).toEqual(['a begins', 'a ends', 'b begins', 'b ends']);
+});
+
 test('a file of 2 GiB is refused before it is put together', async () => {
   const graph = new GraphBuilder('large');
   const rows = 2 ** 20;
-  const weight = new Float32Array(rows * 256);
+  const refuse = () => Promise.reject(new Error('a weight was loaded'));
   const x = graph.input('x', 'float32', [rows, 256]);
-  const first = add(
-    graph,
-    x,
-    graph.initializer('a', 'float32', [rows, 256], () => weight),
-  );
-  graph.output(
-    add(
-      graph,
-      first,
-      graph.initializer('b', 'float32', [rows, 256], () => weight),
-    ),
-  );
+  const first = add(graph, x, graph.initializer('a', 'float32', [rows, 256], refuse));
+  graph.output(add(graph, first, graph.initializer('b', 'float32', [rows, 256], refuse)));
   await expect(writeOnnx(graph.build())).rejects.toThrow(MemoryError);
 });

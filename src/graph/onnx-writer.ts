@@ -1,7 +1,8 @@
-import { MemoryError } from '../errors.ts';
+import { ArgumentError, MemoryError } from '../errors.ts';
 import { ONNX_TYPE } from './element-type.ts';
 import type { Attribute, ConstantTensor, Graph, Initializer, Node, TensorData, Value } from './ir.ts';
 import { Message } from './protobuf-message.ts';
+import { bytesOfShape, describeShape } from './tensor-data.ts';
 
 /** Protocol buffers cannot hold a message of 2 GiB or more (Protocol Buffers documentation, "Encoding"). */
 const MESSAGE_LIMIT = 2 ** 31 - 1;
@@ -28,7 +29,7 @@ export interface WriteOptions {
 
 /**
  * Writes a graph as an ONNX ModelProto (onnx.proto, IR version 10), with every initializer inside that is not said to be external.
- * Loads them one after the other. Throws MemoryError when the file would reach 2 GiB, before it is put together.
+ * Loads them one after the other, each into its place. Throws MemoryError when the file would reach 2 GiB, before the first is loaded.
  */
 export async function writeOnnx(graph: Graph, options: WriteOptions = {}): Promise<Uint8Array> {
   const body = await graphMessage(graph, options);
@@ -38,7 +39,7 @@ export async function writeOnnx(graph: Graph, options: WriteOptions = {}): Promi
   for (const [domain, version] of domains) {
     model.message(8, new Message().text(1, domain).integer(2, version));
   }
-  return model.join();
+  return model.load(options.signal);
 }
 
 async function graphMessage(graph: Graph, options: WriteOptions): Promise<Message> {
@@ -46,8 +47,7 @@ async function graphMessage(graph: Graph, options: WriteOptions): Promise<Messag
   for (const each of graph.nodes) body.message(1, await nodeMessage(each, options));
   body.text(2, graph.name);
   for (const initializer of graph.initializers) {
-    options.signal?.throwIfAborted();
-    body.message(5, await initializerMessage(initializer, options));
+    body.message(5, initializerMessage(initializer, options));
     if (body.size > MESSAGE_LIMIT - 1024) {
       throw new MemoryError(
         `graph ${graph.name}: with initializer ${initializer.name} its ONNX file has ${body.size} bytes; ` +
@@ -118,10 +118,20 @@ function valueMessage(value: Value): Message {
   return new Message().text(1, value.name).message(2, new Message().message(1, tensorType));
 }
 
-async function initializerMessage(initializer: Initializer, options: WriteOptions): Promise<Message> {
+function initializerMessage(initializer: Initializer, options: WriteOptions): Message {
   const { name, type, shape, load } = initializer;
   const place = options.external?.get(name);
-  if (place === undefined) return tensorMessage(name, { type, shape, data: await load() });
+  if (place === undefined) {
+    const byteLength = bytesOfShape(type, shape);
+    const loadBytes = async () => {
+      const bytes = bytesOf(await load());
+      if (bytes.byteLength === byteLength) return bytes;
+      throw new ArgumentError(
+        `initializer ${name}: ${type} ${describeShape(shape)} has ${byteLength} bytes, and load() gave ${bytes.byteLength}`,
+      );
+    };
+    return tensorHeader(name, initializer).bytes(9, { byteLength, load: loadBytes });
+  }
   const message = tensorHeader(name, { type, shape });
   for (const [key, value] of Object.entries(place)) {
     message.message(13, new Message().text(1, key).text(2, String(value)));

@@ -18,16 +18,30 @@ const VIEWS = new Set(['Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten']
  * new segment begins too.
  */
 export function partition(graph: Graph, cuts: ReadonlySet<string> = new Set()): Stage[] {
-  return partitionBy(graph, readSparseAttention, cuts);
+  return stagesOf(graph, readSparseAttention, levelsOf(graph, cuts));
+}
+
+/**
+ * partition() for little memory: attention nodes come one after the other, in the order of the graph, and any other node goes into the
+ * last segment before what reads it, so that few values exist at a time.
+ */
+export function partitionLate(graph: Graph): Stage[] {
+  return stagesOf(graph, readSparseAttention, lateLevelsOf(graph));
 }
 
 /** partition() with attention nodes as `read` gives them: its arguments are the graph, the node and its place among the others. */
 export function partitionBy<Attention>(
   graph: Graph,
   read: (graph: Graph, node: Node, index: number) => Attention,
-  cuts: ReadonlySet<string> = new Set(),
 ): Stage<Attention>[] {
-  const levels = levelsOf(graph, cuts);
+  return stagesOf(graph, read, levelsOf(graph, new Set()));
+}
+
+function stagesOf<Attention>(
+  graph: Graph,
+  read: (graph: Graph, node: Node, index: number) => Attention,
+  levels: ReadonlyMap<Node, number>,
+): Stage<Attention>[] {
   const last = Math.max(0, ...levels.values());
   const views = new Map<string, Node>();
   for (const node of graph.nodes) {
@@ -80,11 +94,33 @@ function levelsOf(graph: Graph, cuts: ReadonlySet<string>): Map<Node, number> {
   return levels;
 }
 
+/** For each attention node its place among them; for any other node that of the first attention node that waits for it. */
+function lateLevelsOf(graph: Graph): Map<Node, number> {
+  const levels = new Map<Node, number>();
+  const due = new Map<string, number>();
+  let attentionNodes = graph.nodes.filter(isSparseAttention).length;
+  const end = attentionNodes;
+  for (const node of graph.nodes.toReversed()) {
+    if (isSparseAttention(node)) attentionNodes--;
+    const level = isSparseAttention(node)
+      ? attentionNodes
+      : Math.min(...node.outputs.map((name) => due.get(name) ?? end));
+    levels.set(node, level);
+    for (const input of readsOf(node)) due.set(input, Math.min(level, due.get(input) ?? end));
+  }
+  return levels;
+}
+
 /**
  * The members that lead to a needed value, as a graph. Adds the values that it reads from outside to `needed`; undefined where
  * nothing is left.
  */
-function segment(graph: Graph, members: ReadonlySet<Node>, needed: Set<string>, name: string): Graph | undefined {
+export function segment(
+  graph: Graph,
+  members: ReadonlySet<Node>,
+  needed: Set<string>,
+  name: string,
+): Graph | undefined {
   const read = new Set<string>();
   const nodes: Node[] = [];
   for (const node of graph.nodes.toReversed()) {
@@ -113,7 +149,7 @@ function segment(graph: Graph, members: ReadonlySet<Node>, needed: Set<string>, 
 }
 
 /** The values that a node reads, in its inputs and in its attributes' graphs. */
-function readsOf({ inputs, captures = [] }: Node): string[] {
+export function readsOf({ inputs, captures = [] }: Node): string[] {
   return [...inputs, ...captures].filter((name) => name !== '');
 }
 

@@ -43,6 +43,11 @@ export interface CompileProgramOptions {
    * which spares the copies where rows are few.
    */
   readonly inPlace?: boolean;
+  /**
+   * The input whose memory an attention node's output may take, where it is as wide and nothing else reads it: for callbacks that have
+   * read it before they write there. Default: none.
+   */
+  readonly overwrites?: (node: AttentionNode) => 'q' | 'v' | undefined;
   /** After each stage that has been compiled. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;

@@ -1,12 +1,18 @@
+/** Bytes that are read when the message is put together. */
+export interface LatePiece {
+  readonly byteLength: number;
+  readonly load: () => Promise<Uint8Array>;
+}
+
 /**
  * A Protocol Buffers message being written (Protocol Buffers documentation, "Encoding"): pieces that are joined once at the end, so
- * that a weight is copied once, into the file. Wire types: 0 varint, 2 length-delimited, 5 four bytes.
+ * that a weight is copied once, into the file, and no two need be in memory beside it. Wire types: 0 varint, 2 length-delimited, 5 four bytes.
  */
 export class Message {
-  readonly pieces: Uint8Array[] = [];
+  readonly pieces: (Uint8Array | LatePiece)[] = [];
   size = 0;
 
-  bytes(field: number, data: Uint8Array): this {
+  bytes(field: number, data: Uint8Array | LatePiece): this {
     return this.#key(field, 2).#varint(data.byteLength).#piece(data);
   }
 
@@ -29,12 +35,28 @@ export class Message {
     return this.#key(field, 5).#piece(new Uint8Array(Float32Array.of(value).buffer));
   }
 
-  /** All pieces in one array. */
+  /** All pieces in one array, where each is there already. */
   join(): Uint8Array {
+    return this.#join([]);
+  }
+
+  /** All pieces in one array. `signal` stops before the next one is loaded. */
+  async load(signal?: AbortSignal): Promise<Uint8Array> {
+    const late: { readonly piece: LatePiece; readonly offset: number }[] = [];
+    const joined = this.#join(late);
+    for (const { piece, offset } of late) {
+      signal?.throwIfAborted();
+      joined.set(await piece.load(), offset);
+    }
+    return joined;
+  }
+
+  #join(late: { piece: LatePiece; offset: number }[]): Uint8Array {
     const joined = new Uint8Array(this.size);
     let offset = 0;
     for (const piece of this.pieces) {
-      joined.set(piece, offset);
+      if (piece instanceof Uint8Array) joined.set(piece, offset);
+      else late.push({ piece, offset });
       offset += piece.byteLength;
     }
     return joined;
@@ -56,7 +78,7 @@ export class Message {
     return this.#piece(Uint8Array.from(groups));
   }
 
-  #piece(data: Uint8Array): this {
+  #piece(data: Uint8Array | LatePiece): this {
     this.pieces.push(data);
     this.size += data.byteLength;
     return this;

@@ -34,6 +34,11 @@ export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
   uint16: 2,
 };
 
+/** Bytes of a tensor. */
+export function bytesOfShape(type: ElementType, shape: readonly number[]): number {
+  return shape.reduce((product, side) => product * side, ELEMENT_BYTES[type]);
+}
+
 /** The number of elements, or -1 where the array is of another type. */
 export function dataLength(type: ElementType, data: TensorData): number {
   return data instanceof ARRAYS[type] ? data.length : -1;

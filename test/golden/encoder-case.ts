@@ -52,7 +52,7 @@ function tablesOf({ data, shape: [heads = 0, blocks = 0, drawn = 0] }: GoldenTen
   );
 }
 
-/** Runs the case as one packed batch, its sequences one by one, and the batch with streamed weights, and compares the outputs where they count. */
+/** Runs the case as one packed batch, its sequences one by one, and the batch with streamed weights, which gives the same bits, and compares the outputs where they count. */
 export async function checkEncoderCase(
   folder: string,
   { mode, inputs, outputs, tolerance }: EncoderCase,
@@ -87,6 +87,7 @@ export async function checkEncoderCase(
   await using lean = await loadEncoder(folder, { weights: 'streamed' });
   const streamed = await run(batch, lean);
   expect(packed.length).toBeGreaterThan(0);
+  expect(streamed).toEqual(packed);
   for (const name of outputs) {
     const want = rowsOf(io(name));
     const valid = has(`valid.${name}`) ? rowsOf(io(`valid.${name}`)) : undefined;

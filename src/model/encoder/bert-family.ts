@@ -111,14 +111,6 @@ export function bertFeedForward(b: EncoderBuilder, config: BertConfig, x: Value,
   return b.graph.boundary(b.norm(add(b.graph, fed, x), `${name}.output.LayerNorm`, { epsilon }));
 }
 
-/** The three projections under a name: q, k and v [rows, hidden]. */
-export function projections(b: EncoderBuilder, x: Value, name: string, suffix = '', bias = true) {
-  const [q, k, v] = ['query', 'key', 'value'].map((each) =>
-    b.linear(x, `${name}.${each}${suffix}`, widthOf(x), { bias }),
-  ) as [Value, Value, Value];
-  return { q, k, v };
-}
-
 /** tanh(dense(x)). */
 export function pool(b: EncoderBuilder, x: Value, name: string): Value {
   return tanh(b.graph, b.linear(x, name, widthOf(x)));

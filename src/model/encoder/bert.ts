@@ -13,7 +13,6 @@ import {
   type PositionRule,
   pool,
   poolerIfThere,
-  projections,
   questionAnswering,
   readBertConfig,
   tokenClassifier,
@@ -56,7 +55,7 @@ export function denseBert(
       let x = bertEmbeddings(b, config); // [rows, hidden]
       for (let i = 0; i < config.layers; i++) {
         x = bertLayer(b, config, x, `encoder.layer.${i}`, (x, name) =>
-          b.attention({ ...projections(b, x, name), heads: config.heads, pattern, name }, (layout) => [
+          b.selfAttention({ x, heads: config.heads, pattern, name }, (layout) => [
             { pattern: withinSequences(pattern, layout), weight: 1 },
           ]),
         );

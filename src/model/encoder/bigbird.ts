@@ -23,7 +23,6 @@ import {
   maskedLmHead,
   maxTokens,
   poolerIfThere,
-  projections,
   readBertConfig,
   startAndEnd,
   tokenClassifier,
@@ -101,7 +100,7 @@ export const bigBird: EncoderArchitecture = {
         let x = bertEmbeddings(b, config); // [rows, hidden]
         for (let i = 0; i < config.layers; i++) {
           x = bertLayer(b, config, x, `encoder.layer.${i}`, (x, name) =>
-            b.attention({ ...projections(b, x, name, '', own.use_bias), heads, pattern: full, name }, pairs(i)),
+            b.selfAttention({ x, heads, pattern: full, name, bias: own.use_bias }, pairs(i)),
           );
         }
         return x;

@@ -19,7 +19,7 @@ import {
   tanh,
   type Value,
 } from '../../graph/index.ts';
-import { dense } from '../../pattern/index.ts';
+import { dense, type Pattern } from '../../pattern/index.ts';
 import type { Layout, PairsOf } from './layout.ts';
 import type { EncoderTensors } from './tensors.ts';
 
@@ -46,6 +46,17 @@ export interface GlobalAttentionOptions {
   readonly name: string;
   /** What the global rows of a batch see. */
   readonly pairs: PairsOf;
+}
+
+export interface SelfAttentionOptions extends LinearOptions {
+  /** [rows, hidden] */
+  readonly x: Value;
+  readonly heads: number;
+  readonly pattern: Pattern;
+  /** Of the node, and the start of the names of the projections. */
+  readonly name: string;
+  /** What tokens with global attention see, where there are such tokens: see globalAttention(). */
+  readonly globals?: PairsOf | undefined;
 }
 
 export interface LinearOptions {
@@ -147,6 +158,15 @@ export class EncoderBuilder {
     const value = sparseAttention(this.graph, options);
     this.#register(value, scores, pairs);
     return value;
+  }
+
+  /** attention() of x's projections `${name}.query`, `${name}.key` and `${name}.value`: [rows, hidden]. */
+  selfAttention({ x, heads, pattern, name, globals, ...linear }: SelfAttentionOptions, pairs: PairsOf): Value {
+    const [q, k, v] = ['query', 'key', 'value'].map((part) =>
+      this.linear(x, `${name}.${part}`, widthOf(x), linear),
+    ) as [Value, Value, Value];
+    const local = this.attention({ q, k, v, heads, pattern, name }, pairs);
+    return globals === undefined ? local : this.globalAttention({ local, x, heads, name, pairs: globals });
   }
 
   /**

@@ -1,18 +1,18 @@
 /** An encoder that is ready to run. */
 import type { WasmDevice } from '../../attention/index.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
-import { type DenseBackend, type Program, type ProgramOutputs, ROWS, type Value } from '../../graph/index.ts';
-import { dense } from '../../pattern/index.ts';
+import { type DenseBackend, type Program, type ProgramOutputs, ROWS } from '../../graph/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
+import type { GlobalRowsOf } from './apart-builder.ts';
+import { ApartBuilder } from './apart-builder.ts';
 import type { EncoderModel, EncoderSequence, PackedBatch, Task } from './architecture.ts';
 import { packedAttention } from './attend.ts';
-import { EncoderBuilder, type GlobalAttentionOptions, widthOf } from './builder.ts';
+import { EncoderBuilder } from './builder.ts';
 import { compileRows } from './compile-rows.ts';
-import { GlobalRows } from './global-rows.ts';
 import { HeadRunner, means, type Rows } from './head-runner.ts';
 import type { PairsOf, RandomBlockTables } from './layout.ts';
 import { checkSequences, type EncoderInput, groupsOf, packSequences } from './sequences.ts';
-import { TableRows } from './table-rows.ts';
+import type { TableRows } from './table-rows.ts';
 import type { EncoderTensors } from './tensors.ts';
 
 export interface EncoderRunOptions extends EncoderInput {
@@ -71,34 +71,6 @@ export interface EncoderParts {
   readonly signal?: AbortSignal;
 }
 
-/** Builds the layers with a node for global tokens whose inputs are what the others see and the rows themselves: see GlobalRows. */
-class ApartBuilder extends EncoderBuilder {
-  /** By the name of such a node. */
-  readonly globalRows = new Map<string, GlobalRows>();
-  /** Of streamed weights, by the name of the input in the place of what is looked up. */
-  readonly tables = new Map<string, TableRows>();
-  readonly #isStreamed: boolean;
-
-  constructor(name: string, tensors: EncoderTensors, isStreamed: boolean) {
-    super(name, tensors);
-    this.#isStreamed = isStreamed;
-  }
-
-  override embedding(ids: Value, name: string, count: number, width: number): Value {
-    if (!this.#isStreamed) return super.embedding(ids, name, count, width);
-    const read = this.tensors.askRows(`${name}.weight`, [count, width]);
-    this.tables.set(name, new TableRows(ids.name, read, width));
-    return this.input(name, 'float32', [ROWS, width]);
-  }
-
-  override globalAttention({ local, x, heads, name, pairs }: GlobalAttentionOptions): Value {
-    const options = { q: local, k: x, v: x, heads, pattern: dense(), name: `${name}.global` };
-    const placed = this.attention(options, pairs);
-    this.globalRows.set(placed.name, new GlobalRows(this.tensors, name, heads, widthOf(x), this.#isStreamed));
-    return placed;
-  }
-}
-
 /** Layers and heads. Runs take turns. Ends with dispose(). */
 export class Encoder implements AsyncDisposable {
   readonly hiddenSize: number;
@@ -118,7 +90,7 @@ export class Encoder implements AsyncDisposable {
   readonly #parts: EncoderParts;
   readonly #program: Program;
   readonly #pairs: ReadonlyMap<string, PairsOf>;
-  readonly #globalRows: ReadonlyMap<string, GlobalRows>;
+  readonly #globalRows: ReadonlyMap<string, GlobalRowsOf>;
   readonly #tables: ReadonlyMap<string, TableRows>;
   readonly #heads: ReadonlyMap<string, HeadRunner>;
   #turn: Promise<unknown> = Promise.resolve();
@@ -159,7 +131,15 @@ export class Encoder implements AsyncDisposable {
       heads.set(name, new HeadRunner(head.rows, builder.graph.build(), backend));
     }
     tensors.check();
-    const program = await compileRows(body, { device, backend, weights, onProgress, signal });
+    const program = await compileRows(body, {
+      device,
+      backend,
+      weights,
+      // Global rows are written into what the others have attended.
+      overwrites: ({ name }) => (body.globalRows.has(name) ? 'v' : undefined),
+      onProgress,
+      signal,
+    });
     return new Encoder(parts, program, body, heads);
   }
 
@@ -194,7 +174,7 @@ export class Encoder implements AsyncDisposable {
     await this.#turn;
     await this.#program.release();
     for (const head of this.#heads.values()) await head.release();
-    for (const rows of this.#globalRows.values()) await rows.release();
+    for (const { rows } of this.#globalRows.values()) await rows.release();
     await this.#parts.close();
   }
 
@@ -220,14 +200,10 @@ export class Encoder implements AsyncDisposable {
       { ...feeds, ...Object.fromEntries(tables) },
       {
         attention: async (node, inputs) => {
-          const globalRows = this.#globalRows.get(node.name);
-          if (globalRows === undefined) await attend(node, inputs);
-          else
-            await globalRows.run({ local: inputs.q, x: inputs.k, output: inputs.output }, batch.layout, {
-              device,
-              backend,
-              signal,
-            });
+          const globals = this.#globalRows.get(node.name);
+          const { q: x, v: local, output } = inputs;
+          if (globals === undefined) await attend(node, inputs);
+          else await globals.rows.run({ local, x, output }, batch.layout, { device, backend, signal }, globals.heads);
           onProgress?.(group * layers + node.index + 1, groups * layers);
         },
         ...(signal === undefined ? {} : { signal }),

@@ -33,6 +33,18 @@ const ROW_CHUNK = 1024;
 
 const KEYS = 'keys';
 
+export interface GlobalRowsEngines {
+  readonly device: WasmDevice;
+  readonly backend: DenseBackend;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Neighbouring heads. */
+export interface HeadRange {
+  readonly first: number;
+  readonly count: number;
+}
+
 /** Of one layer. Its weights are loaded at the first batch with a global token. */
 export class GlobalRows {
   readonly #heads: number;
@@ -42,6 +54,8 @@ export class GlobalRows {
   readonly #sessions = new Map<'few' | 'projections', Promise<DenseSession>>();
 
   readonly #isStreamed: boolean;
+  /** Of the batch that is under way: by sequence what its global tokens have attended [global tokens, hidden]. */
+  #attended: readonly Float32Array[] = [];
 
   /** Asks for the tensors `${name}.query_global` and so on. Streamed weights are loaded and freed by every run. */
   constructor(tensors: EncoderTensors, name: string, heads: number, hidden: number, isStreamed = false) {
@@ -57,37 +71,59 @@ export class GlobalRows {
     this.#projections = () => projectionGraph(weights, hidden);
   }
 
-  /** Writes `output`: `local` with the attention of global tokens to `x` in their rows. All are [rows, hidden]. */
+  /**
+   * Writes `output`: `local` with the attention of global tokens to `x` in their rows, of some heads. `x` is [rows, hidden]; the others
+   * have the columns of those heads, and may be one array. Heads that come in several calls come in their order: the first call computes all.
+   */
   async run(
     { local, x, output }: Readonly<Record<'local' | 'x' | 'output', Float32Array>>,
     layout: Layout,
-    { device, backend, signal }: { device: WasmDevice; backend: DenseBackend; signal?: AbortSignal | undefined },
+    engines: GlobalRowsEngines,
+    { first, count }: HeadRange = { first: 0, count: this.#heads },
   ): Promise<void> {
-    output.set(local);
+    const isOneArray = output.buffer === local.buffer && output.byteOffset === local.byteOffset;
+    if (!isOneArray) output.set(local);
     const hidden = this.#hidden;
+    if (first === 0) this.#attended = await this.#attend(x, layout, engines);
+    const [from, width] = [(first * hidden) / this.#heads, (count * hidden) / this.#heads];
+    for (const [i, { start, globals }] of layout.sequences.entries()) {
+      for (const [j, place] of globals.entries()) {
+        const at = j * hidden + from;
+        output.set(this.#attended[i]?.subarray(at, at + width) ?? [], (start + place) * width);
+      }
+    }
+    if (first + count === this.#heads) this.#attended = [];
+  }
+
+  async release(): Promise<void> {
+    for (const session of this.#sessions.values()) await (await session).release();
+    this.#sessions.clear();
+  }
+
+  /** By sequence: its global tokens' rows [global tokens, hidden]. */
+  async #attend(x: Float32Array, layout: Layout, { device, backend, signal }: GlobalRowsEngines) {
+    const hidden = this.#hidden;
+    const attended: Float32Array[] = [];
     for (const sequence of layout.sequences) {
       const { start, globals } = sequence;
-      if (globals.length === 0) continue;
+      if (globals.length === 0) {
+        attended.push(new Float32Array());
+        continue;
+      }
       const keys = keyRows(x, sequence, hidden);
       const rows = gatherRows(
         x,
         globals.map((place) => start + place),
         hidden,
       );
-      const attended =
+      attended.push(
         globals.length * this.#heads <= hidden
           ? await this.#attendFew(rows, keys, backend, signal)
-          : await this.#attendMany(rows, keys, device, backend, signal);
-      for (const [i, place] of globals.entries()) {
-        output.set(attended.subarray(i * hidden, (i + 1) * hidden), (start + place) * hidden);
-      }
+          : await this.#attendMany(rows, keys, device, backend, signal),
+      );
     }
     if (this.#isStreamed) await this.release();
-  }
-
-  async release(): Promise<void> {
-    for (const session of this.#sessions.values()) await (await session).release();
-    this.#sessions.clear();
+    return attended;
   }
 
   async #attendFew(rows: Float32Array, keys: Float32Array, backend: DenseBackend, signal?: AbortSignal) {

@@ -24,7 +24,6 @@ import {
   maskedLmHead,
   maxTokens,
   poolerIfThere,
-  projections,
   questionAnswering,
   readBertConfig,
   tokenClassifier,
@@ -106,10 +105,8 @@ export function longformerAttention(
   side: number,
 ): Value {
   const near = window(side);
-  const local = b.attention({ ...projections(b, x, name), heads, pattern: near, name }, (layout) =>
-    weigh(localPairs(near, layout)),
-  );
-  return b.globalAttention({ local, x, heads, name, pairs: (layout) => weigh(globalPairs(layout)) });
+  const globals = (layout: Layout) => weigh(globalPairs(layout));
+  return b.selfAttention({ x, heads, pattern: near, name, globals }, (layout) => weigh(localPairs(near, layout)));
 }
 
 /** What rows without global attention see: their window, and the global tokens of their sequence. */

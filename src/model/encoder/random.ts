@@ -78,7 +78,8 @@ export class RandomTensors extends EncoderTensors {
     return { name, load };
   }
 
-  override askRows(name: string, [, width]: readonly [number, number]) {
+  override askRows(name: string, [, ...others]: readonly number[]) {
+    const width = others.reduce((product, side) => product * side, 1);
     return async (first: number, count: number) => randomNumbers(name, first * width, count * width);
   }
 

@@ -62,8 +62,8 @@ export class EncoderTensors {
     return this.#ask(name, shape, readFloat32);
   }
 
-  /** Asks for a table [count, width]. Gives what reads `count` rows of it from row `first` on. */
-  askRows(name: string, shape: readonly [number, number]): (first: number, count: number) => Promise<Float32Array> {
+  /** Asks for a tensor [rows, ...]. Gives what reads `count` rows of it from row `first` on. */
+  askRows(name: string, shape: readonly number[]): (first: number, count: number) => Promise<Float32Array> {
     const { checkpoint } = this.#source;
     const { name: stored } = this.ask(name, shape);
     return async (first, count) => toFloat32(await checkpoint.readRows(stored, first, count));

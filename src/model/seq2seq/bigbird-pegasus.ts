@@ -5,7 +5,6 @@
 import * as v from 'valibot';
 import { dense } from '../../pattern/index.ts';
 import { count, flag, index, parseConfig } from '../encoder/architecture.ts';
-import { projections } from '../encoder/bert-family.ts';
 import { bigBirdPairs } from '../encoder/bigbird.ts';
 import { onnxBlocks } from '../encoder/bigbird-onnx.ts';
 import { withinSequences } from '../encoder/layout.ts';
@@ -59,9 +58,8 @@ export const bigBirdPegasus: Seq2SeqArchitecture = {
           for (let i = 0; i < config.encoder_layers; i++) {
             const name = `encoder.layers.${i}`;
             x = residual(b, config, x, `${name}.self_attn_layer_norm`, (x) => {
-              const inputs = projections(b, x, `${name}.self_attn.self`, '', own.use_bias);
-              const attended = b.attention(
-                { ...inputs, heads, pattern: dense(), name: `${name}.self_attn.self` },
+              const attended = b.selfAttention(
+                { x, heads, pattern: dense(), name: `${name}.self_attn.self`, bias: own.use_bias },
                 (layout) =>
                   own.attention_type === 'original_full'
                     ? [{ pattern: withinSequences(dense(), layout), weight: 1 }]
