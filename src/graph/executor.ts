@@ -1,9 +1,10 @@
 import { ArgumentError, DeviceError } from '../errors.ts';
 import { type DenseBackend, type DenseSession, type Feed, type HostTensor, isRowSource } from './backend.ts';
-import { Buffers, type Lifetime } from './buffers.ts';
+import { Buffers } from './buffers.ts';
 import { Edge } from './edge.ts';
 import { type AttentionNode, type Graph, ROWS, type TensorData } from './ir.ts';
-import { partition, partitionLate, type Stage } from './partition.ts';
+import { lifetimesOf } from './lifetimes.ts';
+import { partition, partitionLate } from './partition.ts';
 import type {
   AttentionCallback,
   CompileProgramOptions,
@@ -144,39 +145,6 @@ function sessionsOf(steps: readonly Step[]): DenseSession[] {
   return steps.flatMap((step) => (step.kind === 'dense' ? step.parts.flatMap(({ session }) => session ?? []) : []));
 }
 
-/** What each stage makes and until when it is read; outputs of the graph are kept to the end. */
-function lifetimesOf(
-  graph: Graph,
-  stages: readonly Stage[],
-  edge: (name: string) => Edge,
-  { inPlace = false, overwrites }: CompileProgramOptions,
-): Lifetime[] {
-  const first = new Map<string, number>();
-  const last = new Map<string, number>();
-  for (const [index, stage] of stages.entries()) {
-    const reads = stage.kind === 'dense' ? stage.graph.inputs.map((v) => v.name) : Object.values(stage.node.inputs);
-    const makes = stage.kind === 'dense' ? stage.graph.outputs.map((v) => v.name) : madeBy(stage.node);
-    for (const name of reads) last.set(name, index);
-    for (const name of makes) first.set(name, index);
-  }
-  for (const { name } of graph.outputs) last.set(name, stages.length);
-  return [...first].map(([name, index]) => {
-    const stage = stages[index];
-    const taken = stage?.kind === 'attention' && name === stage.node.output ? overwrites?.(stage.node) : undefined;
-    return {
-      edge: edge(name),
-      first: index,
-      last: last.get(name) ?? index,
-      inPlace: inPlace && stage?.kind === 'dense',
-      over: stage?.kind === 'attention' && taken !== undefined ? edge(stage.node.inputs[taken]) : undefined,
-    };
-  });
-}
-
-function madeBy({ output, lse }: AttentionNode): string[] {
-  return lse === undefined ? [output] : [output, lse];
-}
-
 class CompiledProgram implements Program {
   readonly attentionNodes: readonly AttentionNode[];
   readonly #graph: Graph;
@@ -287,7 +255,7 @@ class CompiledProgram implements Program {
     const sessions: DenseSession[] = [];
     try {
       for (const { graph, session } of step.parts) {
-        sessions.push(session ?? (await this.#backend.compile(graph, { signal })));
+        sessions.push(session ?? (await this.#backend.compile(graph, { signal, freesCopies: true })));
       }
       for (const [i, inner] of step.inner.entries()) this.#bindInner(i, inner, Math.min(rowChunk, rows - start));
       for (let from = start; from < rows; from += rowChunk) {

@@ -57,7 +57,8 @@ export function createRuntimeBackend<Tensor extends RuntimeTensor, Options>(
         const session = await runtime.InferenceSession.create(model, own);
         // The runtime has copies of the weights; these need not wait for the garbage collector (from Node 22 on).
         (model.buffer as ArrayBufferLike & Movable).transfer?.(0);
-        return new OnnxRuntimeSession(graph, session, runtime.Tensor, behaviour);
+        const { freesCopies = behaviour.freesCopies ?? false } = options;
+        return new OnnxRuntimeSession(graph, session, runtime.Tensor, { ...behaviour, freesCopies });
       } catch (error) {
         const why = messageOf(error);
         throw new DeviceError(`${behaviour.name} refused graph ${graph.name}: ${why}${nodesOf(graph, why)}`, {
