@@ -159,8 +159,8 @@ function widen(type: i32, from: usize, count: i32, to: usize): void {
   else widenBfloats(from, count, to);
 }
 
-/** Rows that are read ahead at once: as many as a nearest cache of 8 ways holds where they all fall to the same places. */
-const AHEAD: i32 = 8;
+/** Rows that are read ahead at once. Of rows of 256 bytes 8, and 32, cost an eighth more for each row on Zen 3. */
+const AHEAD: i32 = 16;
 
 /** Written, so that what readAhead() reads is of use. */
 let lastRead: i32 = 0;
@@ -177,7 +177,11 @@ export function readAhead(from: usize, stride: usize, order: usize, i: i32, coun
     const row = load<i32>(order + <usize>(i * 4));
     if (row < 0) continue;
     const at = from + <usize>row * stride;
-    for (let b: usize = 0; b < rowBytes; b += 64) any |= load<u8>(at + b);
+    let b: usize = 0;
+    for (; b + 256 <= rowBytes; b += 256) {
+      any |= load<i32>(at + b) | load<i32>(at + b, 64) | load<i32>(at + b, 128) | load<i32>(at + b, 192);
+    }
+    for (; b < rowBytes; b += 64) any |= load<u8>(at + b);
   }
   lastRead = any;
 }
