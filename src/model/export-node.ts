@@ -29,14 +29,14 @@ export interface ExportGraphOptions extends OpenCheckpointOptions {
 /** One file of an exported model. */
 export interface ExportedPart {
   /** Its name without .onnx, where a model has several. */
-  readonly name: 'model' | 'encoder_model' | 'decoder_model';
+  readonly name: 'model' | 'encoder_model' | 'decoder_model' | 'decoder_with_past_model';
   readonly graph: Graph;
   /** Bytes of its weights in float32. */
   readonly weightBytes: number;
 }
 
 export interface OpenedForExport {
-  /** One graph; of an encoder-decoder two. */
+  /** One graph; of an encoder-decoder three. */
   readonly parts: readonly [ExportedPart, ...ExportedPart[]];
   /** What tokens see by default: in a decoder those before them. */
   readonly kind: 'decoder' | 'encoder' | 'encoder-decoder';
@@ -78,8 +78,12 @@ async function graphsOf(
   if (isOneOf(ENCODERS))
     return { ...plain, kind: 'encoder', parts: [partOf('model', encoderGraph(path, opened, options))] };
   if (isOneOf(SEQ2SEQ)) {
-    const { encoder, decoder } = seq2seqGraphs(path, opened, options);
-    const parts = [partOf('encoder_model', encoder), partOf('decoder_model', decoder)] as const;
+    const { encoder, decoder, decoderWithPast } = seq2seqGraphs(path, opened, options);
+    const parts = [
+      partOf('encoder_model', encoder),
+      partOf('decoder_model', decoder),
+      partOf('decoder_with_past_model', decoderWithPast),
+    ] as const;
     return { ...plain, kind: 'encoder-decoder', parts };
   }
   if (isOneOf(DECODERS)) {

@@ -60,7 +60,10 @@ export async function checkSeq2SeqCase(folder: string, { inputs, tolerance }: En
   }
 }
 
-/** Runs the case as its two exported files in ONNX Runtime, the batch as it was given, and compares the outputs where they count. */
+/**
+ * Runs the case as its exported files in ONNX Runtime, the batch as it was given, and compares the outputs where they count: the decoder's
+ * whole, and begun and continued with its past.
+ */
 export async function checkExportedSeq2SeqCase(
   folder: string,
   { inputs, outputs, tolerance }: EncoderCase,
@@ -77,10 +80,9 @@ export async function checkExportedSeq2SeqCase(
     const { data, shape } = io(name);
     return new Tensor('int64', BigInt64Array.from(data, BigInt), [...shape]);
   };
-  const [encoder, decoder] = ['encoder_model', 'decoder_model'].map((name) => sessions.get(name)) as [
-    InferenceSession,
-    InferenceSession,
-  ];
+  const [encoder, decoder, next] = ['encoder_model', 'decoder_model', 'decoder_with_past_model'].map((name) =>
+    sessions.get(name),
+  ) as [InferenceSession, InferenceSession, InferenceSession];
   try {
     const own = inputs.filter((name) => !name.startsWith('decoder_'));
     expect(encoder.inputNames.toSorted()).toEqual(own.toSorted());
@@ -90,10 +92,15 @@ export async function checkExportedSeq2SeqCase(
       encoder_hidden_states: hidden as Tensor,
       encoder_attention_mask: int64('attention_mask'),
     });
-    const results: Record<string, Tensor | undefined> = { encoder_last_hidden_state: hidden, logits };
-    for (const name of outputs) {
+    const mask = int64('attention_mask');
+    const continued = await writeWithPast({ decoder, next }, int64('decoder_input_ids'), hidden as Tensor, mask);
+    for (const [name, got] of [
+      ['encoder_last_hidden_state', hidden],
+      ['logits', logits],
+      ['logits', continued],
+    ] as const) {
+      expect(outputs).toContain(name);
       const want = io(name);
-      const got = results[name];
       expect([name, got?.dims]).toEqual([name, want.shape]);
       const valid = io(`valid.${name}`).data;
       const width = want.data.length / valid.length;
@@ -105,4 +112,47 @@ export async function checkExportedSeq2SeqCase(
   } finally {
     for (const session of sessions.values()) await session.release();
   }
+}
+
+/** The logits of a decoder that reads two tokens first, then three, then one after the other. */
+async function writeWithPast(
+  { decoder, next }: { readonly decoder: InferenceSession; readonly next: InferenceSession },
+  { data, dims: [batch = 0, length = 0] }: Tensor,
+  hidden: Tensor,
+  mask: Tensor,
+): Promise<Tensor> {
+  const slice = (from: number, to: number) => {
+    const rows = Array.from({ length: batch }, (_, row) =>
+      [...(data as BigInt64Array)].slice(row * length + from, row * length + to),
+    );
+    return new Tensor('int64', BigInt64Array.from(rows.flat()), [batch, to - from]);
+  };
+  const steps: { readonly logits: Tensor; readonly count: number }[] = [];
+  const begun = await decoder.run({
+    input_ids: slice(0, 2),
+    encoder_hidden_states: hidden,
+    encoder_attention_mask: mask,
+  });
+  steps.push({ logits: begun.logits as Tensor, count: 2 });
+  const kept = { ...begun };
+  for (let at = 2; at < length; ) {
+    const count = at === 2 ? 3 : 1;
+    const past = next.inputNames.filter((name) => name.startsWith('past_key_values.'));
+    const own = past.map((name) => [name, kept[name.replace('past_key_values', 'present')] as Tensor]);
+    const result = await next.run({
+      input_ids: slice(at, at + count),
+      encoder_attention_mask: mask,
+      ...Object.fromEntries(own),
+    });
+    Object.assign(kept, result);
+    steps.push({ logits: result.logits as Tensor, count });
+    at += count;
+  }
+  const vocabulary = steps[0]?.logits.dims[2] ?? 0;
+  const rows = Array.from({ length: batch }, (_, row) =>
+    steps.flatMap(({ logits, count }) => [
+      ...(logits.data as Float32Array).subarray(row * count * vocabulary, (row + 1) * count * vocabulary),
+    ]),
+  );
+  return new Tensor('float32', Float32Array.from(rows.flat()), [batch, length, vocabulary]);
 }

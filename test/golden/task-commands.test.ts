@@ -404,7 +404,7 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
       [
         ['export', '--model', join(GOLDEN, 'hf/led'), '--out', join(folder, 'led.onnx')],
         1,
-        'an encoder-decoder is encoder_model.onnx and decoder_model.onnx; let --out name a folder',
+        'an encoder-decoder is encoder_model.onnx, decoder_model.onnx, decoder_with_past_model.onnx; let --out name a folder',
       ],
       [
         ['export', '--model', join(GOLDEN, 'hf/led'), '--pattern', 'window:4', '--out', join(folder, 'led')],

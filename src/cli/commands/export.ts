@@ -28,8 +28,8 @@ export const registerExport: Register = (program, start) => {
         'Writes a decoder (the Llama family, Gemma 2 and 3, OLMo 3, gpt-oss, GPT-2) or an encoder (BERT, RoBERTa, Longformer, BigBird, ' +
         'ModernBERT) under an attention pattern as an ONNX file: input_ids and attention_mask to logits or hidden states, in float32 and ' +
         'in standard operators, for texts of any length in memory that grows with the length alone. An encoder-decoder (LED, ' +
-        'BigBird-Pegasus, LongT5) becomes two files in a folder, encoder_model.onnx and decoder_model.onnx. onnxruntime-node, ' +
-        'onnxruntime-web and others run them without Farfield.',
+        'BigBird-Pegasus, LongT5) becomes three files in a folder: encoder_model.onnx, decoder_model.onnx and ' +
+        'decoder_with_past_model.onnx. onnxruntime-node, onnxruntime-web and others run them without Farfield.',
       examples: [
         {
           does: 'a Longformer with its own windows: input_ids, attention_mask, global_attention_mask to last_hidden_state',
@@ -40,7 +40,7 @@ export const registerExport: Register = (program, start) => {
           command: 'farfield export --model all-MiniLM-L6-v2 --pattern window:128 --positions repeat --out minilm.onnx',
         },
         {
-          does: 'an encoder-decoder as encoder_model.onnx and decoder_model.onnx',
+          does: 'an encoder-decoder, as an encoder and a decoder that begins and one that goes on',
           command: 'farfield export --model led-base-16384 --out led-onnx',
         },
         {
@@ -90,7 +90,7 @@ async function exportModel(options: Options, context: CommandContext): Promise<v
     const isFolder = parts.length > 1;
     if (isFolder && options.out.endsWith('.onnx')) {
       throw new ArgumentError(
-        `an encoder-decoder is ${parts.map(({ name }) => `${name}.onnx`).join(' and ')}; let --out name a folder`,
+        `an encoder-decoder is ${parts.map(({ name }) => `${name}.onnx`).join(', ')}; let --out name a folder for them`,
       );
     }
     if (isFolder) await mkdir(options.out, { recursive: true });

@@ -71,24 +71,21 @@ export class HeadsPlan {
   /** The output [B, H, N, E] of all rows, those of global queries among them as if they were none. */
   chunks(): string {
     const emitter = this.#emitter;
-    const size = emitter.int64(this.#chunk);
-    const padded = emitter.op('Add', [this.#queries, emitter.int64(this.#chunk - 1)], 'int64');
+    // A text, or a step with a cache, that is shorter than a chunk is one.
+    const size = emitter.op('Min', [this.#queries, emitter.int64(this.#chunk)], 'int64');
+    const steps = emitter.range(emitter.int64(0), size);
+    const padded = emitter.op('Sub', [emitter.op('Add', [this.#queries, size], 'int64'), emitter.int64(1)], 'int64');
     const count = emitter.op('Div', [padded, size], 'int64');
     const last = emitter.op('Sub', [this.#queries, emitter.int64(1)], 'int64');
     const stacked = emitter.loop(count, (body, i) => {
       const first = body.op('Mul', [i, size], 'int64');
-      const steps = emitter.edit.constant(
-        'int64',
-        BigInt64Array.from({ length: this.#chunk }, (_, j) => BigInt(j)),
-        [this.#chunk],
-      );
       // The last chunk repeats the last query; those rows are cut off afterwards.
       const rows = body.op('Min', [body.op('Add', [first, steps], 'int64'), last], 'int64');
       const start = body.op('Add', [first, this.#offset], 'int64');
       const keys = chunkKeys(body, this.#source(), start);
       const positions = body.op('Add', [rows, this.#offset], 'int64');
       const queries = body.gather(this.#inputs.q, rows, 2);
-      return this.#attend(body, queries, positions, keys, this.#pattern, { count: this.#chunk });
+      return this.#attend(body, queries, positions, keys, this.#pattern, { size });
     });
     // [chunks, B, H, C, E] to [B, H, chunks * C, E], without the rows after the last query.
     const merged = emitter.op('Reshape', [emitter.transpose(stacked, [1, 2, 0, 3, 4]), this.#mergedShape(stacked)]);
@@ -175,7 +172,7 @@ export class HeadsPlan {
     positions: string,
     keys: Keys,
     pattern: Pattern,
-    { rows, count = rows?.length }: { readonly rows?: readonly number[]; readonly count?: number },
+    { rows, size }: { readonly rows?: readonly number[]; readonly size?: string },
   ): string {
     const { repeats, sinkLogits } = this.#inputs;
     const { scale, softcap } = this.#node;
@@ -211,8 +208,7 @@ export class HeadsPlan {
     }
     if (this.#node.lse !== undefined) attended = body.concat([attended, logSumExp(body, scores)], -1);
     if (!isGrouped) return attended;
-    const size = count === undefined ? body.side(positions, 0) : body.int64(count);
-    return body.op('Reshape', [attended, this.#ungroupedShape(body, size)]);
+    return body.op('Reshape', [attended, this.#ungroupedShape(body, size ?? body.side(positions, 0))]);
   }
 
   /** Which pairs attend, bool that broadcasts to the scores. */

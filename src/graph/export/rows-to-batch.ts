@@ -21,6 +21,8 @@ export interface NodeOfRows {
   readonly globals?: GlobalTokens;
   /** Keys of another length than the queries: the rows' shape int64 [2] and mask bool [B, M] of theirs. */
   readonly keys?: Pick<BatchOfRows, 'shape' | 'keyMask'>;
+  /** Keys and values by head [B, G, M, D], in the place of the node's own rows. */
+  readonly byHead?: { readonly k: string; readonly v: string };
   readonly scores?: NodeScores;
 }
 
@@ -43,7 +45,7 @@ function batched(edit: GraphEdit, graph: Graph, node: Node, index: number, batch
       `SparseAttention ${name}: queries for special tokens (${inputs.sinkQuery}) cannot be exported`,
     );
   }
-  const { globals, keys = batch, scores } = batch?.nodes?.get(name) ?? {};
+  const { globals, keys = batch, byHead: given, scores } = batch?.nodes?.get(name) ?? {};
   const nodes: Node[] = [];
   const emitter = new Emitter(edit, nodes);
   const whole = emitter.int64(1, -1);
@@ -65,8 +67,8 @@ function batched(edit: GraphEdit, graph: Graph, node: Node, index: number, batch
       ...(softcap === undefined ? {} : { softcap }),
       inputs: {
         q: byHead(inputs.q, batch?.shape, heads, width),
-        k: byHead(inputs.k, keys?.shape, keyValueHeads, width),
-        v: byHead(inputs.v, keys?.shape, keyValueHeads, valueWidth),
+        k: given?.k ?? byHead(inputs.k, keys?.shape, keyValueHeads, width),
+        v: given?.v ?? byHead(inputs.v, keys?.shape, keyValueHeads, valueWidth),
         ...(inputs.sinkLogits === undefined ? {} : { sinkLogits: inputs.sinkLogits }),
         ...(keys?.keyMask === undefined ? {} : { keyMask: keys.keyMask }),
       },

@@ -76,7 +76,7 @@ describe.each([
   ['a LongT5 with summaries', { ...LONGT5, encoder_attention_type: 'transient-global' }],
   ['an LED', LED],
   ['a BigBird-Pegasus', PEGASUS],
-])('%s as two files', (_, config) => {
+])('%s as files', (_, config) => {
   it('gives what the native path gives, at any length and in batches, in onnxruntime-node and onnxruntime-web', async () => {
     const read = (tensors: RandomTensors) => findSeq2Seq(config, 'test').read(config, { source: 'test', tensors });
     const graphs = seq2seqOnnxGraphs(read(new LargeTensors()), new LargeTensors());
@@ -119,7 +119,9 @@ describe.each([
         attention_mask: int64(masks),
         global_attention_mask: int64(globals),
       };
-      for (const [i, { encode, Tensor: Made }] of runtimes.entries()) {
+      // In the browser's runtime, which is slower, only the shortest and the batch.
+      const some = lengths[0] === 1 || lengths.length > 1 ? runtimes : runtimes.slice(0, 1);
+      for (const [i, { encode, Tensor: Made }] of some.entries()) {
         const made = (data: BigInt64Array, length: number) => new Made('int64', data, [lengths.length, length]);
         const feeds = encode.inputNames.map((name) => [name, made(given[name] as BigInt64Array, longest)]);
         const { last_hidden_state: hidden } = await (encode as InferenceSession).run(Object.fromEntries(feeds));

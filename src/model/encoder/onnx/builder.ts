@@ -15,6 +15,8 @@ const FORBIDDEN = -1e30;
 export interface OnnxAttention {
   /** Keys that are not the tokens: batch and their number int64 [2], and bool [batch, keys]. */
   readonly keys?: { readonly shape: Value; readonly mask: Value };
+  /** Keys and values by head [batch, heads, keys, width], in the place of the options' rows. */
+  readonly byHead?: { readonly k: Value; readonly v: Value };
   /** Parameters of the scores that are not stored, by name. */
   readonly parameters?: Readonly<Record<string, Value>>;
 }
@@ -31,16 +33,16 @@ export class OnnxEncoderBuilder extends EncoderBuilder {
   /** What the graph with rows does not say of its attention nodes, by their names. */
   readonly nodes = new Map<string, NodeOfRows>();
   readonly #onnx: EncoderOnnx;
-  readonly #inputs: Readonly<Record<string, Value>>;
+  #inputs: Readonly<Record<string, Value>> | undefined;
 
   constructor(name: string, tensors: EncoderTensors, onnx: EncoderOnnx, options: OnnxTokensOptions = {}) {
     super(name, tensors);
     this.tokens = new OnnxTokens(this.graph, options);
     this.#onnx = onnx;
-    this.#inputs = onnx.inputs(this.tokens);
   }
 
   override input(name: string, type: ElementType, shape: readonly Dimension[]): Value {
+    this.#inputs ??= this.#onnx.inputs(this.tokens);
     const value = this.#inputs[name];
     if (value?.type !== type || value.shape.join() !== shape.join()) {
       throw new ArgumentError(`the exported graph has no ${type} ${name} [${shape.join(', ')}]`);
@@ -74,7 +76,7 @@ export class OnnxEncoderBuilder extends EncoderBuilder {
   #register(
     name: string,
     { scores }: AttentionOptions,
-    { keys, parameters = {} }: OnnxAttention,
+    { keys, byHead, parameters = {} }: OnnxAttention,
     globals: GlobalTokenValues | undefined,
   ): void {
     if (scores?.rows !== undefined) {
@@ -87,6 +89,7 @@ export class OnnxEncoderBuilder extends EncoderBuilder {
     this.nodes.set(name, {
       ...(globals === undefined ? {} : { globals: namesOf(globals) }),
       ...(keys === undefined ? {} : { keys: { shape: keys.shape.name, keyMask: keys.mask.name } }),
+      ...(byHead === undefined ? {} : { byHead: { k: byHead.k.name, v: byHead.v.name } }),
       ...(scores === undefined
         ? {}
         : {

@@ -26,6 +26,7 @@ export class OnnxTokens {
   /** int64 [2]: batch and sequence. */
   readonly shape: Value;
   readonly #mask: Value | undefined;
+  #past: Value | undefined;
 
   constructor(graph: GraphBuilder, { hasMask = true }: OnnxTokensOptions = {}) {
     this.graph = graph;
@@ -52,10 +53,17 @@ export class OnnxTokens {
     return this.graph.once('tokens: sequence', () => this.range(this.integer(0), this.length));
   }
 
+  /** Says that the tokens follow others, int64 []. Before anything asks for places. */
+  follow(past: Value): void {
+    this.#past = past;
+  }
+
   /** int64 [rows]: the place of each token in its sequence. */
   get places(): Value {
     return this.graph.once('tokens: places', () => {
-      const all = this.op('Expand', [this.sequence, this.shape], 'int64', ['batch', 'sequence']);
+      const own =
+        this.#past === undefined ? this.sequence : this.op('Add', [this.sequence, this.#past], 'int64', ['sequence']);
+      const all = this.op('Expand', [own, this.shape], 'int64', ['batch', 'sequence']);
       return this.reshape(all, [-1], [ROWS]);
     });
   }
