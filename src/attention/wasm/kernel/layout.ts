@@ -30,6 +30,7 @@ function toPanels(from: usize, stride: usize, order: usize, count: i32, width: i
   const f = f32x4.splat(factor);
   const step = <usize>(P * 4);
   for (let first: i32 = 0; first < count; first += P) {
+    if (order != 0) readAhead(from, stride, order, first, count, <usize>(width * 4));
     for (let i: i32 = 0; i < P; i += 4) {
       const out = to + <usize>((first * width + i) * 4);
       const row = first + i;
@@ -76,7 +77,7 @@ function toPanels(from: usize, stride: usize, order: usize, count: i32, width: i
 export function readPanels(
   type: i32, from: usize, stride: usize, order: usize, count: i32, width: i32, to: usize, factor: f32, stage: usize,
 ): void {
-  if (type != F32 || order != 0) {
+  if (type != F32) {
     widenRows(type, from, stride, order, count, width, stage);
     from = stage;
     stride = <usize>(width * 4);
