@@ -57,10 +57,9 @@ export function checkpointOf(source: ByteSource, tensors: ReadonlyMap<string, Pl
     },
     readRows: async (name, first, count) => {
       const { shape, type, bytes, offset } = findTensor(tensors, name, source.name);
-      const [rows = 0, ...rest] = checkRows(name, shape, first, count);
-      const each = bytes / rows;
-      const data = await readExactly(source, offset + first * each, count * each, `rows of tensor "${name}"`);
-      return { name, shape: [count, ...rest], type, data };
+      const rows = placeOfRows(name, shape, bytes, first, count);
+      const data = await readExactly(source, offset + rows.start, rows.bytes, `rows of tensor "${name}"`);
+      return { name, shape: rows.shape, type, data };
     },
     close: async () => source.close?.(),
   };
@@ -68,10 +67,16 @@ export function checkpointOf(source: ByteSource, tensors: ReadonlyMap<string, Pl
 
 /** Rows of a tensor that is in memory. */
 export function storedRows(tensor: StoredTensor, first: number, count: number): StoredTensor {
-  const { name, shape, data } = tensor;
+  const { name, shape: whole, data } = tensor;
+  const { start, bytes, shape } = placeOfRows(name, whole, data.byteLength, first, count);
+  return { ...tensor, shape, data: data.subarray(start, start + bytes) };
+}
+
+/** Where `count` rows of a tensor of so many bytes lie in it, and their shape. */
+function placeOfRows(name: string, shape: readonly number[], bytes: number, first: number, count: number) {
   const [rows = 0, ...rest] = checkRows(name, shape, first, count);
-  const each = data.byteLength / rows;
-  return { ...tensor, shape: [count, ...rest], data: data.subarray(first * each, (first + count) * each) };
+  const each = rows === 0 ? 0 : bytes / rows;
+  return { start: first * each, bytes: count * each, shape: [count, ...rest] };
 }
 
 /** The shape, where it has these rows. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CheckpointError } from '../errors.ts';
+import { storedRows } from './checkpoint.ts';
 import { memorySource, openSafetensors, openSharded, readFloat32, toFloat32, toTypedArray } from './index.ts';
 import { bytes, safetensorsFile } from './test-files.ts';
 
@@ -38,6 +39,15 @@ describe('openSafetensors', () => {
     expect([...toFloat32(rows)]).toEqual([3, 4, 5, 6]);
     await expect(checkpoint.readRows('table', 2, 2)).rejects.toThrow('of shape [3, 2] has no rows 2 to 4');
     await expect(checkpoint.readRows('rows', 0, 1)).rejects.toThrow('no tensor "rows"');
+  });
+
+  it('reads no rows of a tensor that has none', async () => {
+    const table = { dtype: 'F16', shape: [0, 2], data_offsets: [0, 0] };
+    const checkpoint = await openSafetensors(memorySource(safetensorsFile({ table }, new Uint8Array())));
+    const none = { name: 'table', shape: [0, 2], type: 'F16', data: new Uint8Array() };
+    expect(await checkpoint.readRows('table', 0, 0)).toEqual(none);
+    expect(storedRows(await checkpoint.read('table'), 0, 0)).toEqual(none);
+    await expect(checkpoint.readRows('table', 0, 1)).rejects.toThrow('of shape [0, 2] has no rows 0 to 1');
   });
 
   it.each([
