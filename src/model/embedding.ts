@@ -23,24 +23,12 @@ export class Embedding {
 
   /** Writes the rows of `ids` [n] to `into` [n, hidden]. The ids must be in the vocabulary: see checkIds(). */
   gather(ids: ArrayLike<number>, into: Float32Array): void {
-    for (let i = 0; i < ids.length; i++) into.set(this.#row(ids[i] ?? -1), i * this.width);
-  }
-
-  /** Adds to each row of `sums` [rows, width] the table's rows of its ids [rows, n], -1 for none. */
-  addTo(sums: Float32Array, ids: Int32Array, rows: number): void {
-    const each = ids.length / rows;
-    for (const [at, id] of ids.entries()) {
-      if (id < 0) continue;
-      const row = this.#row(id);
-      const to = Math.floor(at / each) * this.width;
-      for (let i = 0; i < this.width; i++) sums[to + i] += row[i] as number;
-    }
-  }
-
-  #row(id: number): Float32Array {
     const { name, type, data } = this.#table;
-    const own = data.subarray(id * this.#rowBytes, (id + 1) * this.#rowBytes);
-    return toFloat32({ name, type, shape: [1, this.width], data: own });
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] ?? -1;
+      const row = data.subarray(id * this.#rowBytes, (id + 1) * this.#rowBytes);
+      into.set(toFloat32({ name, type, shape: [1, this.width], data: row }), i * this.width);
+    }
   }
 
   /** @throws ArgumentError that names the place. */

@@ -159,6 +159,17 @@ export function matchRows(
   return rows;
 }
 
+/** Adds to each row of `sums` [N, width] the rows of a table [.., width] that `rows` [N, n] names, -1 for none. */
+export function addTableRows(table: Float32Array, rows: Int32Array, sums: Float32Array, width: number): void {
+  const each = (rows.length * width) / sums.length;
+  for (let at = 0; at < rows.length; at++) {
+    const row = rows[at] as number;
+    if (row < 0) continue;
+    const [from, to] = [row * width, Math.floor(at / each) * width];
+    for (let i = 0; i < width; i++) sums[to + i] += table[from + i] as number;
+  }
+}
+
 /** Tokens that followed [N, sizes] to rows of the table, in place. */
 export function tableRows(found: Int32Array, sizes: number, vocabularySize: number): Int32Array {
   for (let i = 0; i < found.length; i++) {

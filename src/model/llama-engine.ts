@@ -1,10 +1,11 @@
 /** A compiled Llama: takes chunks of tokens through the layers and the head. */
 import type { WasmDevice } from '../attention/index.ts';
+import { toFloat32 } from '../checkpoint/index.ts';
 import { compileProgram, type DenseBackend, type DenseSession, type HostTensor, type Program } from '../graph/index.ts';
 import type { Pattern } from '../pattern/index.ts';
 import { Embedding } from './embedding.ts';
 import { type Chunk, HEAD_ROWS, type LanguageEngine } from './language-engine.ts';
-import { tableRows } from './latest-matches.ts';
+import { addTableRows, tableRows } from './latest-matches.ts';
 import { type LlamaGraphOptions, llamaGraph, llamaHeadGraph, llamaPattern } from './llama.ts';
 import { type LlamaConfig, rotaryFrequencies } from './llama-config.ts';
 import { type LlamaWeights, MATCH_TABLE } from './llama-weights.ts';
@@ -22,7 +23,8 @@ export class LlamaEngine implements LanguageEngine {
   readonly hasCachedPositions = true;
   readonly embedding: Embedding;
   readonly matches: readonly number[] | undefined;
-  readonly #matchTable: Embedding | undefined;
+  /** Expanded: it is small, and each token adds rows of it. */
+  readonly #matchTable: Float32Array | undefined;
   readonly #program: Program;
   readonly #head: DenseSession;
   readonly #frequencies: Float64Array;
@@ -32,7 +34,7 @@ export class LlamaEngine implements LanguageEngine {
   private constructor(
     config: LlamaConfig,
     embedding: Embedding,
-    matchTable: Embedding | undefined,
+    matchTable: Float32Array | undefined,
     frequencies: Float64Array,
     program: Program,
     head: DenseSession,
@@ -60,7 +62,7 @@ export class LlamaEngine implements LanguageEngine {
   ): Promise<LlamaEngine> {
     const { onProgress, signal } = options;
     const embedding = new Embedding(await weights.stored('model.embed_tokens.weight'));
-    const matchTable = config.matches === undefined ? undefined : new Embedding(await weights.stored(MATCH_TABLE));
+    const matchTable = config.matches === undefined ? undefined : toFloat32(await weights.stored(MATCH_TABLE));
     const factors = weights.has('rope_freqs.weight') ? await weights.vector('rope_freqs.weight') : undefined;
     const program = await compileProgram(await llamaGraph(config, weights, options), backend, {
       ...(signal === undefined ? {} : { signal }),
@@ -94,9 +96,10 @@ export class LlamaEngine implements LanguageEngine {
     const rows = ids.length;
     const hidden = this.#hidden.tensor(rows);
     this.embedding.gather(ids, hidden.data);
-    if (this.matches !== undefined && matches !== undefined) {
-      const { vocabularySize } = this.config;
-      this.#matchTable?.addTo(hidden.data, tableRows(matches, this.matches.length, vocabularySize), rows);
+    if (this.#matchTable !== undefined && this.matches !== undefined && matches !== undefined) {
+      const { vocabularySize, hiddenSize } = this.config;
+      const found = tableRows(matches, this.matches.length, vocabularySize);
+      addTableRows(this.#matchTable, found, hidden.data, hiddenSize);
     }
     const [cos, sin, sinkCos, sinkSin] = this.#angles.map((buffer) => buffer.tensor(rows));
     if (!cos || !sin || !sinkCos || !sinkSin) throw new TypeError('four buffers');

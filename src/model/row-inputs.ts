@@ -1,6 +1,7 @@
 /** What a batch becomes before the graph: looked-up rows, rotary angles, patches of images. */
 import { ArgumentError } from '../errors.ts';
 import type { HostTensor } from '../graph/index.ts';
+import { addTableRows } from './latest-matches.ts';
 import type { Parameter, TrainingBatch } from './trainable.ts';
 
 export type Floats = Extract<HostTensor, { type: 'float32' }>;
@@ -9,14 +10,7 @@ export type Floats = Extract<HostTensor, { type: 'float32' }>;
 export function lookUp(tables: readonly { table: Parameter; ids: Int32Array }[], rows: number): Floats {
   const width = tables[0]?.table.shape[1] ?? 0;
   const data = new Float32Array(rows * width);
-  for (const { table, ids } of tables) {
-    const each = ids.length / rows;
-    for (const [at, id] of ids.entries()) {
-      if (id < 0) continue;
-      const [from, to] = [id * width, Math.floor(at / each) * width];
-      for (let i = 0; i < width; i++) data[to + i] += table.data[from + i] as number;
-    }
-  }
+  for (const { table, ids } of tables) addTableRows(table.data, ids, data, width);
   return { type: 'float32', data, shape: [rows, width] };
 }
 

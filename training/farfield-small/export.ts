@@ -1,7 +1,7 @@
 /**
  * Writes a trained farfield-small as the folder that the package brings:
  *
- *     node training/farfield-small/export.ts [--from third.json] [--to models/farfield-small]
+ *     node training/farfield-small/export.ts [--from sixth.json] [--to models/farfield-small]
  *
  * `--from` is the configuration of the training, whose folder's last save is taken: the average of its weights, rounded to f16.
  */
@@ -15,7 +15,7 @@ import { byteVocabulary, parseTrainConfig, savedWeights, saveFolder } from '../.
 const here = fileURLToPath(new URL('.', import.meta.url));
 const { values } = parseArgs({
   options: {
-    from: { type: 'string', default: join(here, 'third.json') },
+    from: { type: 'string', default: join(here, 'sixth.json') },
     to: { type: 'string', default: join(here, '../../models/farfield-small') },
   },
 });

@@ -17,15 +17,6 @@ export function rmsNorm(
   }
 }
 
-/** Adds to each row of x [rows, width] the rows of a table [.., width] that `ids` [rows, each] name, -1 for none. */
-export function addTableRows(table: Float32Array, ids: Int32Array, each: number, width: number, x: Float32Array): void {
-  for (const [at, id] of ids.entries()) {
-    if (id < 0) continue;
-    const [from, to] = [id * width, Math.floor(at / each) * width];
-    for (let i = 0; i < width; i++) x[to + i] += table[from + i];
-  }
-}
-
 export interface Angles {
   /** [rows, D/2] */
   readonly cos: Float32Array;

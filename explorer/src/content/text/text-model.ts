@@ -7,10 +7,10 @@ import type { SparseWeights, Tensor, WasmDevice } from '../../../../src/attentio
 import { ArgumentError, ModelError } from '../../../../src/errors.ts';
 import { compileMask } from '../../../../src/mask/index.ts';
 import type { GptConfig } from '../../../../src/model/gpt.ts';
-import { matchRows } from '../../../../src/model/latest-matches.ts';
+import { addTableRows, matchRows } from '../../../../src/model/latest-matches.ts';
 import { causal, intersect, type Pattern } from '../../../../src/pattern/index.ts';
 import { createProduct, type Packed, type Product, pack, paddedColumns, paddedRows } from './product.ts';
-import { addColumns, addTableRows, copyColumns, gate, lossesOf, rmsNorm, rotaryAngles, rotate } from './rows.ts';
+import { addColumns, copyColumns, gate, lossesOf, rmsNorm, rotaryAngles, rotate } from './rows.ts';
 
 /** What a model is: its configuration, and its parameters by the names of gptSpecifications(). */
 export interface ModelFiles {
@@ -156,13 +156,8 @@ export class TextModel {
       }
       const { matches } = this.config;
       if (matches !== undefined && this.#matches !== undefined) {
-        addTableRows(
-          this.#matches,
-          matchRows(ids, Int32Array.of(0), matches, vocabularySize),
-          matches.length,
-          hiddenSize,
-          x,
-        );
+        const found = matchRows(ids, Int32Array.of(0), matches, vocabularySize);
+        addTableRows(this.#matches, found, x.subarray(0, rows * hiddenSize), hiddenSize);
       }
       const kept: { q: Float32Array; k: Float32Array; lse: Float32Array }[] = [];
       for (const [i, layer] of this.#layers.entries()) {
