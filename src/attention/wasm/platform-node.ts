@@ -5,33 +5,19 @@ import { type Build, hasRelaxedSimd, type Platform, type PoolWorker } from './pl
 const V8_MAJOR = Number(process.versions.v8?.split('.')[0] ?? 0);
 
 /**
- * Switched off for good before the first compilation, in the whole process: micro-kernels are not inlined, which costs them the
- * merge, and which V8 14 cannot do without the call counts that its baseline compiler would have gathered. Switching it on again, and off
- * for the next compilation, would end the process ("Check failed: v8_flags.wasm_inlining") where V8 optimizes another library's module,
- * such as onnxruntime-web's, in the background at that moment.
- */
-const LASTING_FLAGS = V8_MAJOR >= 13 ? ['--no-wasm-inlining'] : [];
-let areLastingFlagsSet = false;
-
-function setLastingFlags(): void {
-  if (areLastingFlagsSet) return;
-  areLastingFlagsSet = true;
-  for (const flag of LASTING_FLAGS) process.getBuiltinModule('node:v8').setFlagsFromString(flag);
-}
-
-/**
- * What is switched around a compilation: everything is compiled at once and optimized. Each is set to the opposite afterwards, V8's
- * default since the version given. V8 only complains about a name it does not know.
+ * What is switched around a compilation: everything is compiled at once and optimized; and micro-kernels are not inlined, which
+ * costs them the merge, and which V8 14 cannot do without the call counts that its baseline compiler would have gathered.
+ * Each is set to the opposite afterwards, V8's default since the version given. V8 only complains about a name it does not know.
  */
 function compileFlags(build: Build): string[] {
   const flags = ['--no-liftoff', '--no-wasm-lazy-compilation'];
+  if (V8_MAJOR >= 13) flags.push('--no-wasm-inlining');
   if (build === 'merged') flags.push(V8_MAJOR >= 15 ? '--wasm-revectorize' : '--experimental-wasm-revectorize');
   return flags;
 }
 
 /** Node's own modules are asked for at run time, so that a bundler for browsers never meets them. */
 export function nodePlatform(): Platform {
-  setLastingFlags();
   const { availableParallelism } = process.getBuiltinModule('node:os');
   return {
     cores: availableParallelism(),
@@ -51,7 +37,6 @@ export function nodePlatform(): Platform {
  * only; workers that are handed the module keep the code. V8 keeps compiled code by the module's bytes, and each build has its own.
  */
 export function compileBytes(build: Build, bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
-  setLastingFlags();
   const v8 = process.getBuiltinModule('node:v8');
   const flags = compileFlags(build);
   for (const flag of flags) v8.setFlagsFromString(flag);
