@@ -16,7 +16,8 @@ export interface LlamaFiles {
 /**
  * The same function under other names: a gated decoder with root mean square norms and rotary positions is a Llama. A pattern that
  * all layers share is `farfield_pattern` in the configuration, which loadLanguageModel() reads with and others pass over; of several
- * none is written. A table of matches is a tensor of its own, with `farfield_matches` in the configuration: no other reader has it. The tensors are views of the parameters where their rows are split.
+ * none is written. A table of matches is a tensor of its own, with `farfield_matches` in the configuration: no other reader has it. The
+ * tensors are views of the parameters where their rows are split.
  * @throws ModelError for a configuration that no Llama has, and for parameters that are missing.
  */
 export function gptAsLlama(gpt: GptConfig, parameters: readonly Parameter[]): LlamaFiles {

@@ -92,7 +92,15 @@ const configSchema = v.looseObject({
   attention_bias: flag,
   mlp_bias: flag,
   tie_word_embeddings: flag,
-  farfield_matches: v.optional(v.array(count, 'it must be a list of sizes, such as [4, 8, 16]')),
+  farfield_matches: v.optional(
+    v.pipe(
+      v.array(count, 'it must be a list of sizes, such as [4, 8, 16]'),
+      v.check(
+        (sizes) => sizes.every((size, i) => size > (sizes[i - 1] ?? 0)),
+        'the sizes must ascend, as in [4, 8, 16]',
+      ),
+    ),
+  ),
   farfield_pattern: v.optional(v.string('it must be a pattern as text, such as "sinks:4+window:256"')),
 });
 
