@@ -3,6 +3,7 @@ import { type OpenCheckpointOptions, type OpenedCheckpoint, openCheckpoint } fro
 import { ModelError } from '../errors.ts';
 import type { Graph } from '../graph/index.ts';
 import type { Pattern } from '../pattern/index.ts';
+import { bundledPath } from './bundled-node.ts';
 import { DECODERS, findDecoder } from './decoder/architectures.ts';
 import { decoderOnnxGraph } from './decoder/onnx.ts';
 import { PICTURE_MODEL_TYPES, type TextPart, textPart } from './decoder/text-part.ts';
@@ -20,6 +21,8 @@ import { type Seq2SeqOnnxGraphs, seq2seqOnnxGraphs } from './seq2seq/onnx.ts';
 export interface ExportGraphOptions extends OpenCheckpointOptions {
   /** What each token sees: in a decoder, cut to what its layers see; in an encoder in the place of full attention. Default: all. */
   readonly pattern?: Pattern;
+  /** Of a Llama without `pattern`: what it was trained to see (`farfield_pattern`), in the place of all. Default false. */
+  readonly trainedPattern?: boolean;
   /** Of an encoder: what to do beyond the last learned position. Default 'given'. */
   readonly positions?: 'given' | 'repeat';
   /** Of an encoder: its head. Default: what config.json says. */
@@ -36,6 +39,8 @@ export interface ExportedPart {
 }
 
 export interface OpenedForExport {
+  /** The pattern that was given, or a Llama was trained with. */
+  readonly pattern?: Pattern | undefined;
   /** One graph; of an encoder-decoder three. */
   readonly parts: readonly [ExportedPart, ...ExportedPart[]];
   /** What tokens see by default: in a decoder those before them. */
@@ -51,7 +56,7 @@ export interface OpenedForExport {
  * that cannot be exported.
  */
 export async function openForExport(path: string, options: ExportGraphOptions = {}): Promise<OpenedForExport> {
-  const opened = await openCheckpoint(path, options);
+  const opened = await openCheckpoint(bundledPath(path), options);
   const close = (): Promise<void> => opened.checkpoint.close();
   try {
     return { ...(await graphsOf(path, opened, options)), close };
@@ -70,8 +75,8 @@ async function graphsOf(
   if (metadata === undefined && config === undefined) {
     throw new ModelError(`${path}: there is no config.json beside the weights`);
   }
-  const plain = { leftOut: {} };
-  if (metadata !== undefined) return { ...plain, kind: 'decoder', parts: [await llamaPart(path, opened, options)] };
+  const plain = { leftOut: {}, pattern: options.pattern };
+  if (metadata !== undefined) return { ...plain, kind: 'decoder', ...(await llamaPart(path, opened, options)) };
   const text = textPart(config ?? {}, opened.checkpoint, `${path}: config.json`);
   const { model_type: type } = text.config;
   const isOneOf = (registry: object) => typeof type === 'string' && Object.hasOwn(registry, type);
@@ -87,10 +92,15 @@ async function graphsOf(
     return { ...plain, kind: 'encoder-decoder', parts };
   }
   if (isOneOf(DECODERS)) {
-    return { leftOut: text.leftOut, kind: 'decoder', parts: [partOf('model', decoderGraph(path, text, options))] };
+    return {
+      ...plain,
+      leftOut: text.leftOut,
+      kind: 'decoder',
+      parts: [partOf('model', decoderGraph(path, text, options))],
+    };
   }
   if (!ARCHITECTURES.some((name) => name === type)) refuse(type, path);
-  return { ...plain, kind: 'decoder', parts: [await llamaPart(path, opened, options)] };
+  return { ...plain, kind: 'decoder', ...(await llamaPart(path, opened, options)) };
 }
 
 /** @throws ModelError that lists what can be exported. */
@@ -143,12 +153,13 @@ function decoderGraph(path: string, { checkpoint, config }: TextPart, { pattern 
 async function llamaPart(
   path: string,
   opened: OpenedCheckpoint,
-  { pattern }: ExportGraphOptions,
-): Promise<ExportedPart> {
+  options: ExportGraphOptions,
+): Promise<Pick<OpenedForExport, 'parts' | 'pattern'>> {
   const { metadata, config: json = {}, checkpoint, format } = opened;
   const config =
     metadata === undefined ? llamaConfigFromJson(json, `${path}: config.json`) : llamaConfigFromGguf(metadata, path);
   const weights = openLlamaWeights(checkpoint, config, { format, weights: 'f32', source: path });
+  const pattern = options.pattern ?? (options.trainedPattern ? config.pattern : undefined);
   const graph = await llamaOnnxGraph(config, weights, pattern === undefined ? {} : { pattern });
-  return { name: 'model', graph, weightBytes: weights.bytes };
+  return { pattern, parts: [{ name: 'model', graph, weightBytes: weights.bytes }] };
 }

@@ -61,6 +61,8 @@ describe('llamaConfigFromJson', () => {
     [{ ...llama, rms_norm_eps: -1 }, 'rms_norm_eps is -1'],
     [{ ...llama, hidden_act: 'gelu' }, 'hidden_act is "gelu"'],
     [{ ...llama, num_key_value_heads: 3 }, '3 key/value heads do not divide 4 heads'],
+    [{ ...llama, farfield_matches: [4, 4] }, 'the sizes must ascend, as in [4, 8, 16]'],
+    [{ ...llama, farfield_matches: [0] }, 'farfield_matches.0 is 0; it must be at least 1'],
     [{ ...llama, head_dim: 13 }, 'heads are 13 wide'],
     [{ ...llama, head_dim: 512 }, 'heads are 512 wide'],
     [

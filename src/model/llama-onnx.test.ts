@@ -4,9 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../attention/index.ts';
 import { type ExportOptions, exportOnnx } from '../graph/index.ts';
 import { type Pattern, parsePattern } from '../pattern/index.ts';
+import { openForExport } from './export-node.ts';
 import { matchRows } from './latest-matches.ts';
 import { llamaOnnxGraph, MATCH_ROWS } from './llama-onnx.ts';
 import { openLlamaWeights } from './llama-weights.ts';
+import { loadLanguageModel } from './load.ts';
 import { checkpointOf, definition, openTiny, TINY, tinyWeights } from './testing.ts';
 
 const weights = tinyWeights(TINY);
@@ -82,13 +84,46 @@ describe('an exported Llama', () => {
     });
     const want = definition(config, own, ids, CAUSAL);
     expect(largestDifference(logits?.data as Float32Array, want.flat())).toBeLessThan(1e-4);
-    // The native path, in chunks and one by one.
+    // The native path, in chunks and one by one; what a failed chunk had read is forgotten.
     const stream = native.stream({ pattern: PATTERN, positions: 'given', chunk: 16 });
     await stream.read(ids.slice(0, 50));
+    const cancel = new AbortController();
+    let asked = 0;
+    const { signal } = cancel;
+    // The first time is before the chunk, the second within it.
+    signal.throwIfAborted = () => {
+      if (++asked === 2) throw new Error('within a chunk');
+    };
+    await expect(stream.read(ids.slice(3, 19), { signal })).rejects.toThrow('within a chunk');
+    expect(stream.length).toBe(50);
     for (let at = 50; at < 60; at++) {
       const last = await stream.logits([ids[at] as number]);
       expect(largestDifference(last, want[at] as number[])).toBeLessThan(1e-4);
     }
+    await session.release();
+  });
+
+  it('is what the bundled model gives under the pattern it was trained with', async () => {
+    const { parts, close } = await openForExport('farfield-small', { trainedPattern: true });
+    const { model } = await exportOnnx(parts[0].graph);
+    await close();
+    const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+    await using native = await loadLanguageModel('farfield-small', { threads: 1 });
+    const { vocabularySize } = native.config;
+    const ids = [256, ...new TextEncoder().encode('What a window does not reach, a match may still find. '.repeat(30))];
+    const matches = [3, 4, 5, 6, 8, 12, 20, 32];
+    const rows = matchRows(Int32Array.from(ids), Int32Array.of(0), matches, vocabularySize);
+    const { logits } = await session.run({
+      input_ids: new Tensor('int64', int64(ids), [1, ids.length]),
+      attention_mask: new Tensor('int64', int64(ids.map(() => 1)), [1, ids.length]),
+      [MATCH_ROWS]: new Tensor('int64', BigInt64Array.from(rows, BigInt), [1, ids.length, matches.length]),
+    });
+    const all = logits?.data as Float32Array;
+    const last = all.subarray(-vocabularySize);
+    const want = await native.stream().logits(ids);
+    expect(largestDifference(last, [...want])).toBeLessThan(1e-3);
+    const dense = await native.stream({ pattern: { kind: 'causal' } }).logits(ids);
+    expect(largestDifference(dense, [...want])).toBeGreaterThan(1e-2);
     await session.release();
   });
 

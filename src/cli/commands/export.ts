@@ -51,7 +51,7 @@ export const registerExport: Register = (program, start) => {
     })
       .option(
         '--model <path>',
-        'a .gguf file, a .safetensors file, a folder with config.json, or owner/name[:file] on the Hugging Face hub',
+        'a .gguf file, a .safetensors file, a folder with config.json, or owner/name[:file] on the Hugging Face hub, or farfield-small',
       )
       .addOption(new Option('--to <form>', 'what to write').choices(['onnx']).default('onnx'))
       .option(
@@ -75,17 +75,17 @@ export const registerExport: Register = (program, start) => {
 };
 
 async function exportModel(options: Options, context: CommandContext): Promise<void> {
-  const pattern = options.pattern === undefined ? undefined : parsePattern(options.pattern);
+  const given = options.pattern === undefined ? undefined : parsePattern(options.pattern);
   using download = hubProgress(context);
   const opened = await openForExport(options.model, {
-    ...(pattern === undefined ? {} : { pattern }),
+    ...(given === undefined ? { trainedPattern: true } : { pattern: given }),
     ...(options.task === undefined ? {} : { task: options.task }),
     positions: options.positions,
     hub: download.hub,
     signal: context.signal,
   });
   try {
-    const { parts, kind } = opened;
+    const { parts, kind, pattern } = opened;
     noteLeftOut(opened.leftOut, context);
     const isFolder = parts.length > 1;
     if (isFolder && options.out.endsWith('.onnx')) {
