@@ -15,8 +15,9 @@ import { ARCHITECTURES, llamaConfigFromGguf, llamaConfigFromJson } from './llama
 import { llamaOnnxGraph } from './llama-onnx.ts';
 import { openLlamaWeights } from './llama-weights.ts';
 import { findSeq2Seq, SEQ2SEQ } from './seq2seq/architectures.ts';
-import { checkWrites } from './seq2seq/load-node.ts';
-import { type Seq2SeqOnnxGraphs, seq2seqOnnxGraphs } from './seq2seq/onnx.ts';
+import { readersTask, writes } from './seq2seq/load-node.ts';
+import { seq2seqOnnxGraphs } from './seq2seq/onnx.ts';
+import { readerOnnxGraph } from './seq2seq/reader-onnx.ts';
 
 export interface ExportGraphOptions extends OpenCheckpointOptions {
   /** What each token sees: in a decoder, cut to what its layers see; in an encoder in the place of full attention. Default: all. */
@@ -25,7 +26,7 @@ export interface ExportGraphOptions extends OpenCheckpointOptions {
   readonly trainedPattern?: boolean;
   /** Of an encoder: what to do beyond the last learned position. Default 'given'. */
   readonly positions?: 'given' | 'repeat';
-  /** Of an encoder: its head. Default: what config.json says. */
+  /** The head of an encoder, or of an encoder-decoder that reads. Default: what config.json says. */
   readonly task?: Task;
 }
 
@@ -41,7 +42,7 @@ export interface ExportedPart {
 export interface OpenedForExport {
   /** The pattern that was given, or a Llama was trained with. */
   readonly pattern?: Pattern | undefined;
-  /** One graph; of an encoder-decoder three. */
+  /** One graph; of an encoder-decoder that writes three. */
   readonly parts: readonly [ExportedPart, ...ExportedPart[]];
   /** What tokens see by default: in a decoder those before them. */
   readonly kind: 'decoder' | 'encoder' | 'encoder-decoder';
@@ -82,15 +83,7 @@ async function graphsOf(
   const isOneOf = (registry: object) => typeof type === 'string' && Object.hasOwn(registry, type);
   if (isOneOf(ENCODERS))
     return { ...plain, kind: 'encoder', parts: [partOf('model', encoderGraph(path, opened, options))] };
-  if (isOneOf(SEQ2SEQ)) {
-    const { encoder, decoder, decoderWithPast } = seq2seqGraphs(path, opened, options);
-    const parts = [
-      partOf('encoder_model', encoder),
-      partOf('decoder_model', decoder),
-      partOf('decoder_with_past_model', decoderWithPast),
-    ] as const;
-    return { ...plain, kind: 'encoder-decoder', parts };
-  }
+  if (isOneOf(SEQ2SEQ)) return { ...plain, kind: 'encoder-decoder', parts: seq2seqParts(path, opened, options) };
   if (isOneOf(DECODERS)) {
     return {
       ...plain,
@@ -126,19 +119,29 @@ function encoderGraph(path: string, { checkpoint, config = {} }: OpenedCheckpoin
   return encoderOnnxGraph(architecture.read(config, { source, task, tensors, pattern, positions }), tensors).graph;
 }
 
-function seq2seqGraphs(
+/** Three files of one that writes, one of one that reads. */
+function seq2seqParts(
   path: string,
   { checkpoint, config = {} }: OpenedCheckpoint,
-  { pattern, positions, task }: ExportGraphOptions,
-): Seq2SeqOnnxGraphs {
+  { pattern, positions, task: asked }: ExportGraphOptions,
+): OpenedForExport['parts'] {
   const source = `${path}: config.json`;
   const { className, prefix, read, headNames = [] } = findSeq2Seq(config, source);
-  if (pattern !== undefined || positions === 'repeat' || task !== undefined) {
-    throw new ModelError(`${source}: a ${className} has a pattern, positions and a head of its own; leave them out`);
+  if (pattern !== undefined || positions === 'repeat') {
+    throw new ModelError(`${source}: a ${className} has a pattern and positions of its own; leave them out`);
   }
-  checkWrites(config, className, source);
   const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
-  return seq2seqOnnxGraphs(read(config, { source, tensors }), tensors);
+  const model = read(config, { source, tensors });
+  if (asked !== undefined || !writes(config, className)) {
+    const task = readersTask(model, config, { className, source, asked });
+    return [partOf('model', readerOnnxGraph(model, task, tensors))];
+  }
+  const { encoder, decoder, decoderWithPast } = seq2seqOnnxGraphs(model, tensors);
+  return [
+    partOf('encoder_model', encoder),
+    partOf('decoder_model', decoder),
+    partOf('decoder_with_past_model', decoderWithPast),
+  ];
 }
 
 function decoderGraph(path: string, { checkpoint, config }: TextPart, { pattern }: ExportGraphOptions): Graph {

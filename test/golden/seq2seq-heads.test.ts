@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeSafetensors } from '../../src/checkpoint/index.ts';
 import { openCheckpoint } from '../../src/checkpoint/node.ts';
@@ -164,6 +165,51 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('heads of encoder-decoders', ()
       expect(disagreement(some(startLogits), PUBLISHED[name].starts[i] ?? [], TOLERANCE)).toBe('');
       expect(disagreement(some(endLogits), PUBLISHED[name].ends[i] ?? [], TOLERANCE)).toBe('');
       expect(startLogits.length).toBe(input.inputIds[i]?.length);
+    }
+  });
+
+  it.each(NAMES)('%s, exported to ONNX, gives what transformers gives', async (name) => {
+    const input = await inputsOf(name);
+    const { classes, starts, ends } = PUBLISHED[name];
+    const names = ['input_ids', 'attention_mask', ...(name === 'led' ? ['global_attention_mask'] : [])];
+    for (const kind of ['SequenceClassification', 'QuestionAnswering'] as const) {
+      const file = join(folder, `${name}-${kind}.onnx`);
+      const { code, stdout, stderr } = await farfield('export', '--model', pathOf(name, kind), '--out', file, '--json');
+      const isClassifier = kind === 'SequenceClassification';
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const outputs = isClassifier ? ['logits'] : ['start_logits', 'end_logits'];
+      expect(JSON.parse(stdout)).toMatchObject({ files: [file], inputs: names, outputs });
+      const session = await InferenceSession.create(file, { intraOpNumThreads: 1, logSeverityLevel: 4 });
+      const int64 = (rows: number[][]) =>
+        new Tensor('int64', BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);
+      const lists = [input.inputIds, input.attentionMask, input.globalAttentionMask ?? []];
+      const feeds = (from: readonly number[][][]) => names.map((own, i) => [own, int64(from[i] ?? [])]);
+      try {
+        const results = await session.run(Object.fromEntries(feeds(lists)));
+        const rowOf = (output: string, row: number) => {
+          const { data, dims } = results[output] as Tensor;
+          const width = dims[1] ?? 0;
+          return Array.from(data as Float32Array).slice(row * width, (row + 1) * width);
+        };
+        if (isClassifier) {
+          expect(results.logits?.dims).toEqual([2, 3]);
+          for (const [i, want] of classes.entries()) {
+            expect(disagreement(rowOf('logits', i), want, TOLERANCE)).toBe('');
+          }
+          // A text without an end token has no class.
+          const without = [(lists[0] ?? []).map((row, i) => (i === 0 ? row : row.map(() => 7))), ...lists.slice(1)];
+          await expect(session.run(Object.fromEntries(feeds(without)))).rejects.toThrow('last_end_token_of_each_text');
+          continue;
+        }
+        for (const [i, mask] of input.attentionMask.entries()) {
+          const counted = mask.lastIndexOf(1);
+          const some = (output: string) => rowOf(output, i).filter((_, j) => j <= counted && j % 7 === 0);
+          expect(disagreement(some('start_logits'), starts[i] ?? [], TOLERANCE)).toBe('');
+          expect(disagreement(some('end_logits'), ends[i] ?? [], TOLERANCE)).toBe('');
+        }
+      } finally {
+        await session.release();
+      }
     }
   });
 

@@ -28,8 +28,8 @@ export const registerExport: Register = (program, start) => {
         'Writes a decoder (the Llama family, Gemma 2 and 3, OLMo 3, gpt-oss, GPT-2) or an encoder (BERT, RoBERTa, Longformer, BigBird, ' +
         'ModernBERT) under an attention pattern as an ONNX file: input_ids and attention_mask to logits or hidden states, in float32 and ' +
         'in standard operators, for texts of any length in memory that grows with the length alone. An encoder-decoder (LED, ' +
-        'BigBird-Pegasus, LongT5) becomes three files in a folder: encoder_model.onnx, decoder_model.onnx and ' +
-        'decoder_with_past_model.onnx. onnxruntime-node, onnxruntime-web and others run them without Farfield.',
+        'BigBird-Pegasus, LongT5) that writes becomes three files in a folder: encoder_model.onnx, decoder_model.onnx and ' +
+        'decoder_with_past_model.onnx; an LED or BigBird-Pegasus that classifies or answers is one file. onnxruntime-node, onnxruntime-web and others run them without Farfield.',
       examples: [
         {
           does: 'a Longformer with its own windows: input_ids, attention_mask, global_attention_mask to last_hidden_state',
@@ -42,6 +42,10 @@ export const registerExport: Register = (program, start) => {
         {
           does: 'an encoder-decoder, as an encoder and a decoder that begins and one that goes on',
           command: 'farfield export --model led-base-16384 --out led-onnx',
+        },
+        {
+          does: 'an LED that answers: input_ids, attention_mask, global_attention_mask to start_logits and end_logits',
+          command: 'farfield export --model led-squad --out led-squad.onnx',
         },
         {
           does: 'a decoder with a window and four sinks',
@@ -59,9 +63,10 @@ export const registerExport: Register = (program, start) => {
         'what each token sees, for example "sinks:4+window:1024"; a decoder sees earlier tokens only; default: all, or what the model has',
       )
       .addOption(
-        new Option('--task <name>', "an encoder's head; default: what config.json says").choices([
-          ...new Set(Object.values(TASKS)),
-        ]),
+        new Option(
+          '--task <name>',
+          'the head of an encoder, or of an LED or BigBird-Pegasus that classifies or answers; default: what config.json says',
+        ).choices([...new Set(Object.values(TASKS))]),
       )
       .addOption(
         new Option(

@@ -1,10 +1,11 @@
 /** Opens an encoder-decoder by a path on disk, in Node. */
 import { ModelError } from '../../errors.ts';
-import { TASKS } from '../encoder/architecture.ts';
+import { TASKS, type Task } from '../encoder/architecture.ts';
 import type { LoadEncoderOptions } from '../encoder/load.ts';
 import { type OpenedFolder, openEncoderFolder } from '../encoder/load-node.ts';
 import { EncoderTensors } from '../encoder/tensors.ts';
 import { generationIn } from '../generation-node.ts';
+import type { Seq2SeqModel } from './architecture.ts';
 import { findSeq2Seq } from './architectures.ts';
 import type { LoadSeq2SeqOptions } from './load.ts';
 import { Seq2SeqReader } from './reader.ts';
@@ -41,24 +42,36 @@ export async function openReader(
   }
   const tensors = new EncoderTensors({ checkpoint, source: path, prefix, headNames });
   const model = read(config, { source, tensors });
-  const { name, task: named } = namedTask(config, className);
-  const task = asked ?? named;
-  if (task === undefined || model.heads?.[task] === undefined) {
-    const known = Object.entries(TASKS).flatMap(([suffix, own]) => (model.heads?.[own] ? [className + suffix] : []));
-    const what = asked === undefined ? `architectures names ${name}` : `task is ${asked}`;
-    throw new ModelError(
-      `${source}: ${what}; of a ${className} Farfield implements ${[...known, `${className}ForConditionalGeneration (loadSeq2Seq)`].join(', ')}`,
-    );
-  }
+  const task = readersTask(model, config, { className, source, asked, writer: ' (loadSeq2Seq)' });
   return Seq2SeqReader.create({ model, task, config, tensors, ...(await start(model.encoder.vocabularySize)) });
 }
 
-/** @throws ModelError for a class that does not write. */
-export function checkWrites(config: Readonly<Record<string, unknown>>, className: string, source: string): void {
-  const { name, task } = namedTask(config, className);
-  if (task === undefined || task === 'base') return;
+/** Whether config.json names a class whose decoder writes, or none. */
+export function writes(config: Readonly<Record<string, unknown>>, className: string): boolean {
+  const { task } = namedTask(config, className);
+  return task === undefined || task === 'base';
+}
+
+/** The task of a head that does not write: what is asked for, or what config.json names. @throws ModelError for one that the model does not have. */
+export function readersTask(
+  model: Seq2SeqModel,
+  config: Readonly<Record<string, unknown>>,
+  options: {
+    readonly className: string;
+    readonly source: string;
+    readonly asked: Task | undefined;
+    /** What errors say of the class that writes. */
+    readonly writer?: string;
+  },
+): Task {
+  const { className, source, asked, writer = '' } = options;
+  const { name, task: named } = namedTask(config, className);
+  const task = asked ?? named;
+  if (task !== undefined && model.heads?.[task] !== undefined) return task;
+  const known = Object.entries(TASKS).flatMap(([suffix, own]) => (model.heads?.[own] ? [className + suffix] : []));
+  const what = asked === undefined ? `architectures names ${name}` : `task is ${asked}`;
   throw new ModelError(
-    `${source}: architectures names ${name}, whose head cannot be exported; a ${className}ForConditionalGeneration can`,
+    `${source}: ${what}; of a ${className} Farfield implements ${[...known, `${className}ForConditionalGeneration${writer}`].join(', ')}`,
   );
 }
 

@@ -13,8 +13,8 @@ const FORBIDDEN = -1e30;
 
 /** What a file says of an attention node beside its options. */
 export interface OnnxAttention {
-  /** Keys that are not the tokens: batch and their number int64 [2], and bool [batch, keys]. */
-  readonly keys?: { readonly shape: Value; readonly mask: Value };
+  /** Keys by themselves, without what the architecture says of the tokens: batch and their number int64 [2], and bool [batch, keys]. */
+  readonly keys?: { readonly shape: Value; readonly mask?: Value };
   /** Keys and values by head [batch, heads, keys, width], in the place of the options' rows. */
   readonly byHead?: { readonly k: Value; readonly v: Value };
   /** Parameters of the scores that are not stored, by name. */
@@ -48,6 +48,11 @@ export class OnnxEncoderBuilder extends EncoderBuilder {
       throw new ArgumentError(`the exported graph has no ${type} ${name} [${shape.join(', ')}]`);
     }
     return value;
+  }
+
+  /** Layers that are added from here on have these inputs: those of a decoder over the same tokens. */
+  useInputs(inputs: Readonly<Record<string, Value>>): void {
+    this.#inputs = inputs;
   }
 
   override attention(options: AttentionOptions, pairs: PairsOf = NO_PAIRS, own: OnnxAttention = {}): Value {
@@ -88,7 +93,9 @@ export class OnnxEncoderBuilder extends EncoderBuilder {
     const values = [...tables, ...Object.entries(parameters)];
     this.nodes.set(name, {
       ...(globals === undefined ? {} : { globals: namesOf(globals) }),
-      ...(keys === undefined ? {} : { keys: { shape: keys.shape.name, keyMask: keys.mask.name } }),
+      ...(keys === undefined
+        ? {}
+        : { keys: { shape: keys.shape.name, ...(keys.mask ? { keyMask: keys.mask.name } : {}) } }),
       ...(byHead === undefined ? {} : { byHead: { k: byHead.k.name, v: byHead.v.name } }),
       ...(scores === undefined
         ? {}
