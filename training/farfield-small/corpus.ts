@@ -7,7 +7,7 @@
  * War and Peace comes from the file that is named; documentation, source code and the King James Bible come from the packages of
  * package.json beside this file. Two sets are written to .scratch/farfield-small: corpus, three quarters of it prose, and
  * documentation, which is documentation and types alone; and corpus.json, which lists each part with its bytes, documents, licence and the
- * SHA-256 of all its text.
+ * SHA-256 of all its text. `--packages` and `--to` name other folders.
  */
 import { createHash } from 'node:crypto';
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,15 +23,20 @@ interface Part {
 }
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const packages = join(here, 'node_modules');
-const target = join(here, '../../.scratch/farfield-small');
 /** Packages whose files are held out to measure with. */
 const HELD_OUT = ['commander', 'valibot', '@types/node'];
 const PERMISSIVE = ['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0'];
 /** Columns of a printed book's lines. */
 const COLUMNS = 72;
 
-const { values } = parseArgs({ options: { book: { type: 'string' } } });
+const { values } = parseArgs({
+  options: {
+    book: { type: 'string' },
+    packages: { type: 'string', default: join(here, 'node_modules') },
+    to: { type: 'string', default: join(here, '../../.scratch/farfield-small') },
+  },
+});
+const { packages, to: target } = values;
 if (values.book === undefined) {
   process.stderr.write('corpus: name the text of War and Peace with --book\n');
   process.exit(2);
