@@ -2,7 +2,7 @@ import { ArgumentError, MemoryError } from '../errors.ts';
 import { distinctHeads } from '../pattern/heads.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import { BitmapStore, clip, countBitmap } from './bitmap.ts';
-import { BITMAP_WORDS, BLOCK_SIDE } from './block-mask.ts';
+import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask } from './block-mask.ts';
 import { type BlockLook, type BlockReader, FULL_LOOK, type TakeBlocks } from './block-reader.ts';
 import { type CompileOptions, checkSizes } from './compile.ts';
 import { MAX_BITMAPS } from './kept-blocks.ts';
@@ -30,14 +30,8 @@ export interface BlockCounts {
  * A pattern for N queries and M keys without the list of its blocks, which dense attention over a million tokens would need 2 GiB
  * for: they are found again each time they are asked for, and counted by squares that look alike.
  */
-export interface PatternBlocks {
-  readonly pattern: Pattern;
-  readonly queries: number;
-  readonly keys: number;
-  readonly queryOffset: number;
-  readonly heads: number;
-  /** Head h is `rows[headRows[h]]`, as in a BlockMask. */
-  readonly headRows: Uint32Array;
+export interface PatternBlocks
+  extends Pick<BlockMask, 'pattern' | 'queries' | 'keys' | 'queryOffset' | 'heads' | 'headRows'> {
   readonly rows: readonly HeadBlocks[];
   /** The distinct bitmaps of the blocks that were counted; those of scattered patterns are not kept. */
   readonly store: BitmapStore;

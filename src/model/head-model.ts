@@ -1,24 +1,12 @@
 /** Models that say something of a text: of its class, of where an answer stands. */
-import type { Tokenizer } from '../text/index.ts';
-import type { Task } from './encoder/architecture.ts';
-import type { EncoderOutput, EncoderRunOptions } from './encoder/encoder.ts';
+import type { Encoder, EncoderOutput, EncoderRunOptions } from './encoder/encoder.ts';
 import type { LoadEncoderOptions } from './encoder/load.ts';
 
 /** An Encoder, or a Seq2SeqReader. Ends with dispose(). */
-export interface HeadModel extends AsyncDisposable {
-  /** Which head there is. */
-  readonly task: Task;
-  /** config.json, parsed: names of labels and the like. */
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly tokenizer: Tokenizer | undefined;
-  /** Tokens of the longest sequence; Infinity where positions have no end. */
-  readonly maxTokens: number;
-  /** Kinds of tokens (segments) that there are. */
-  readonly tokenKinds: number;
-  /** Whether tokens can have global attention. */
-  readonly hasGlobals: boolean;
+export interface HeadModel
+  extends Pick<Encoder, 'task' | 'config' | 'maxTokens' | 'tokenKinds' | 'hasGlobals' | 'tokenizer' | 'dispose'>,
+    AsyncDisposable {
   run(options: HeadRunOptions): Promise<HeadOutput[]>;
-  dispose(): Promise<void>;
 }
 
 /** What a head is asked: sequences without `headPlaces` and the rest that encoders have of their own. */
