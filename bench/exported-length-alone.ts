@@ -8,6 +8,7 @@ import { decoderOnnxGraph } from '../src/model/decoder/onnx.ts';
 import { RandomTensors } from '../src/model/encoder/random.ts';
 import { findSeq2Seq } from '../src/model/seq2seq/architectures.ts';
 import { seq2seqOnnxGraphs } from '../src/model/seq2seq/onnx.ts';
+import { readerOnnxGraph } from '../src/model/seq2seq/reader-onnx.ts';
 import { finish, readJob } from './alone.ts';
 
 export interface ExportedLengthJob {
@@ -16,7 +17,7 @@ export interface ExportedLengthJob {
   readonly threads: number;
 }
 
-export type ExportedFile = 'longt5-encoder' | 'longt5-decoder' | 'gemma3';
+export type ExportedFile = 'longt5-encoder' | 'longt5-decoder' | 'led-answers' | 'gemma3';
 
 export interface ExportedLengthResult {
   readonly milliseconds: number;
@@ -39,6 +40,22 @@ const LONGT5 = {
   encoder_attention_type: 'transient-global',
 };
 
+/** As many positions as tokens, which the published LED has on the encoder's side. */
+const led = (tokens: number) => ({
+  model_type: 'led',
+  vocab_size: VOCABULARY,
+  d_model: WIDTH,
+  encoder_layers: 2,
+  decoder_layers: 2,
+  encoder_attention_heads: 8,
+  decoder_attention_heads: 8,
+  encoder_ffn_dim: 1024,
+  decoder_ffn_dim: 1024,
+  attention_window: 512,
+  max_encoder_position_embeddings: tokens,
+  max_decoder_position_embeddings: tokens,
+});
+
 const GEMMA3 = {
   model_type: 'gemma3_text',
   vocab_size: VOCABULARY,
@@ -52,13 +69,18 @@ const GEMMA3 = {
   sliding_window: 512,
 };
 
-function graphOf(file: ExportedFile): Graph {
+function graphOf(file: ExportedFile, tokens: number): Graph {
   const tensors = new RandomTensors();
   const source = 'the benchmark';
   if (file === 'gemma3') {
     const model = findDecoder(GEMMA3)?.read(GEMMA3, source);
     if (model === undefined) throw new TypeError('no Gemma 3');
     return decoderOnnxGraph(model, tensors);
+  }
+  if (file === 'led-answers') {
+    const config = led(tokens);
+    const model = findSeq2Seq(config, source).read(config, { source, tensors });
+    return readerOnnxGraph(model, 'questionAnswering', tensors);
   }
   const { encoder, decoder } = seq2seqOnnxGraphs(
     findSeq2Seq(LONGT5, source).read(LONGT5, { source, tensors }),
@@ -71,7 +93,7 @@ function graphOf(file: ExportedFile): Graph {
 const WRITTEN = 64;
 
 const { file, length, threads } = readJob<ExportedLengthJob>();
-const session = await openSession(graphOf(file), length, threads, new AbortController().signal);
+const session = await openSession(graphOf(file, length), length, threads, new AbortController().signal);
 const integers = (count: number, value: (i: number) => number) =>
   new Tensor(
     'int64',
@@ -81,6 +103,7 @@ const integers = (count: number, value: (i: number) => number) =>
 const feeds: Record<string, Tensor> = {
   input_ids: integers(file === 'longt5-decoder' ? WRITTEN : length, (i) => (i * 7919) % VOCABULARY),
   attention_mask: integers(length, () => 1),
+  global_attention_mask: integers(length, (i) => (i < 16 ? 1 : 0)),
   encoder_attention_mask: integers(length, () => 1),
   encoder_hidden_states: new Tensor('float32', new Float32Array(length * WIDTH).fill(0.1), [1, length, WIDTH]),
 };

@@ -1,8 +1,9 @@
 /**
- * Memory of exported files in onnxruntime-node as the text grows: `npm run bench:exported-length`. A LongT5 with summaries and a Gemma 3 of small
- * sizes with random weights, each length in a process of its own.
+ * Memory of exported files in onnxruntime-node as the text grows: `npm run bench:exported-length`. A LongT5 with summaries, an LED that answers and a
+ * Gemma 3 of small sizes with random weights, each length in a process of its own.
  */
 import { availableParallelism } from 'node:os';
+import { Option } from 'commander';
 import { integer } from '../src/cli/command.ts';
 import { formatBytes, formatCount, formatDuration, formatTable } from '../src/cli/format.ts';
 import { runAlone } from './alone.ts';
@@ -10,15 +11,16 @@ import type { ExportedFile, ExportedLengthJob, ExportedLengthResult } from './ex
 import { benchmark, type CommandContext, integers, type OptionValues, start } from './frame.ts';
 
 interface Options extends OptionValues {
+  readonly files: readonly ExportedFile[];
   readonly lengths: readonly number[];
   readonly threads: number;
 }
 
-const FILES: readonly ExportedFile[] = ['longt5-encoder', 'longt5-decoder', 'gemma3'];
+const FILES: readonly ExportedFile[] = ['longt5-encoder', 'longt5-decoder', 'led-answers', 'gemma3'];
 const alone = new URL('./exported-length-alone.ts', import.meta.url);
 
-async function run({ lengths, threads }: Options, context: CommandContext): Promise<void> {
-  const jobs = FILES.flatMap((file) => lengths.map((length): ExportedLengthJob => ({ file, length, threads })));
+async function run({ files, lengths, threads }: Options, context: CommandContext): Promise<void> {
+  const jobs = files.flatMap((file) => lengths.map((length): ExportedLengthJob => ({ file, length, threads })));
   using progress = context.progress({ label: 'running', unit: 'files', total: jobs.length });
   const results: (ExportedLengthJob & ExportedLengthResult)[] = [];
   for (const job of jobs) {
@@ -49,6 +51,7 @@ const command = benchmark(
     ['quickly', 'npm run bench:exported-length -- --lengths 2048,4096'],
   ],
 )
+  .addOption(new Option('--files <names...>', 'which of them').choices(FILES).default(FILES))
   .option('--lengths <list>', 'tokens, separated by commas', integers(1), [4096, 8192, 16_384])
   .option('--threads <count>', 'threads', integer(1), availableParallelism());
 

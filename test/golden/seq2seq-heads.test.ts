@@ -191,6 +191,10 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('heads of encoder-decoders', ()
           const width = dims[1] ?? 0;
           return Array.from(data as Float32Array).slice(row * width, (row + 1) * width);
         };
+        // The LED's decoder has 24 positions, its encoder 96; both of the BigBird-Pegasus have 160.
+        const [length, table] = name === 'led' ? [25, 'decoder.embed_positions'] : [161, 'embed_positions'];
+        const long = lists.map((rows) => rows.map((row) => Array.from({ length }, (_, i) => row[i % row.length] ?? 0)));
+        await expect(session.run(Object.fromEntries(feeds(long)))).rejects.toThrow(table);
         if (isClassifier) {
           expect(results.logits?.dims).toEqual([2, 3]);
           for (const [i, want] of classes.entries()) {
@@ -260,6 +264,27 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('heads of encoder-decoders', ()
     const [best = { a: 0, b: 0, score: 0 }] = scores.sort((x, y) => y.score - x.score);
     expect(answers[0].text).toBe(textOf(words.slice(best.a, best.b + 1)));
     expect(answers[0].score).toBeCloseTo(best.score, 5);
+  });
+
+  it('says what cannot be exported', async () => {
+    const classifier = pathOf('led', 'SequenceClassification');
+    const file = join(folder, 'refused.onnx');
+    const refused = async (model: string, ...rest: string[]) => {
+      const { code, stderr } = await farfield('export', '--model', model, '--out', file, ...rest);
+      expect(code).toBe(1);
+      expect(existsSync(file)).toBe(false);
+      return stderr;
+    };
+    expect(await refused(classifier, '--task', 'tokenClassification')).toContain(
+      'task is tokenClassification; of a LED Farfield implements LEDForSequenceClassification, LEDForQuestionAnswering, LEDForConditionalGeneration',
+    );
+    expect(await refused(classifier, '--task', 'questionAnswering')).toContain(
+      'the checkpoint has no head for this task',
+    );
+    expect(await refused(classifier, '--pattern', 'window:8')).toContain('a pattern and positions of its own');
+    expect(await refused(join(GOLDEN, 'hf/led'), '--task', 'sequenceClassification')).toContain(
+      'no head for this task',
+    );
   });
 
   it('says what is wrong', async () => {
