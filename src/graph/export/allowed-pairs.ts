@@ -16,13 +16,16 @@ export interface Pairs {
   readonly tableRow: (table: BlockTable) => string;
 }
 
+/** Beyond every position in a text. */
+const FARTHEST = 2 ** 31 - 1;
+
 /** A bool value that broadcasts to [C, K]; or the answer for all pairs. */
 export type Allowed = string | boolean;
 
 /** Whether the pattern allows each pair. Throws PatternError for a kind that comparisons do not express. */
 export function allowedPairs(emitter: Emitter, pattern: Pattern, pairs: Pairs): Allowed {
   const { q, k } = pairs;
-  const number = (value: number): string => emitter.int32([value]);
+  const number = (value: number): string => place(emitter, value);
   const compare = (operator: string, a: string, b: string): string => emitter.op(operator, [a, b], 'bool');
   switch (pattern.kind) {
     case 'dense':
@@ -136,7 +139,7 @@ export function isAmong(emitter: Emitter, x: string, places: readonly number[]):
   return any(
     emitter,
     runsOf(places).map(({ first, count }) => {
-      const at = (value: number): string => emitter.int32([value]);
+      const at = (value: number): string => place(emitter, value);
       if (count === 1) return emitter.op('Equal', [x, at(first)], 'bool');
       const least = emitter.op('LessOrEqual', [at(first), x], 'bool');
       return emitter.op('And', [least, emitter.op('Less', [x, at(first + count)], 'bool')], 'bool');
@@ -149,9 +152,9 @@ function isInStripes(
   x: string,
   { start, count, period }: { readonly start: number; readonly count: number; readonly period?: number },
 ): string {
-  const place = period === undefined ? x : emitter.op('Mod', [x, emitter.int32([period])], 'int32');
-  const least = emitter.op('LessOrEqual', [emitter.int32([start]), place], 'bool');
-  return emitter.op('And', [least, emitter.op('Less', [place, emitter.int32([start + count])], 'bool')], 'bool');
+  const own = period === undefined ? x : emitter.op('Mod', [x, place(emitter, period)], 'int32');
+  const least = emitter.op('LessOrEqual', [place(emitter, start), own], 'bool');
+  return emitter.op('And', [least, emitter.op('Less', [own, place(emitter, start + count)], 'bool')], 'bool');
 }
 
 /** Whether a key's block is one of those of the queries' block: [1, K]. */
@@ -162,12 +165,17 @@ function isInTable(emitter: Emitter, table: BlockTable, pairs: Pairs): string {
     );
   }
   const blocks = emitter.op('Unsqueeze', [pairs.tableRow(table), emitter.int64(1)], 'int32');
-  const own = emitter.op('Div', [pairs.k, emitter.int32([table.block])], 'int32');
+  const own = emitter.op('Div', [pairs.k, place(emitter, table.block)], 'int32');
   const isOne = emitter.cast(emitter.op('Equal', [blocks, own], 'bool'), 'int32');
   const count = emitter.op('ReduceSum', [isOne, emitter.int64(0)], 'int32', { keepdims: { type: 'int', value: 1 } });
   return emitter.cast(count, 'bool');
 }
 
+/** A number that positions are compared with; what is beyond every position is as good as the last one. */
+function place(emitter: Emitter, value: number): string {
+  return emitter.int32([Math.min(Math.max(value, -FARTHEST), FARTHEST)]);
+}
+
 function isFar(distance: number): boolean {
-  return distance >= 2 ** 31 - 1;
+  return distance >= FARTHEST;
 }

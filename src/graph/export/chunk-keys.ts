@@ -167,11 +167,14 @@ function withGlobals(body: Emitter, near: Keys, { k, v, keyMask }: KeySource, gl
 /** The key blocks int64 [T] of the queries' block in a table, -1 where there are fewer. */
 function tableRowOf(body: Emitter, { block, rows }: BlockTable, start: string): string {
   const width = Math.max(1, ...rows.map((row) => row.length));
-  // The row after the last one is empty: for the blocks beyond the table.
+  // The row after the last one is empty: for the blocks beyond the table, and before the first key.
   const data = new BigInt64Array((rows.length + 1) * width).fill(-1n);
   for (const [i, row] of rows.entries()) for (const [j, each] of row.entries()) data[i * width + j] = BigInt(each);
   const table = body.edit.constant('int64', data, [rows.length + 1, width]);
-  const own = body.op('Min', [body.op('Div', [start, body.int64(block)], 'int64'), body.int64(rows.length)], 'int64');
+  const row = body.op('Div', [start, body.int64(block)], 'int64');
+  const isThere = body.op('LessOrEqual', [body.int64(0), start], 'bool');
+  const end = body.int64(rows.length);
+  const own = body.op('Where', [isThere, body.op('Min', [row, end], 'int64'), end], 'int64');
   return body.op('Squeeze', [body.gather(table, own, 0, 'int64'), body.int64(0)], 'int64');
 }
 

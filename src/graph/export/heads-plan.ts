@@ -71,25 +71,44 @@ export class HeadsPlan {
   /** The output [B, H, N, E] of all rows, those of global queries among them as if they were none. */
   chunks(): string {
     const emitter = this.#emitter;
-    // A text, or a step with a cache, that is shorter than a chunk is one.
-    const size = emitter.op('Min', [this.#queries, emitter.int64(this.#chunk)], 'int64');
-    const steps = emitter.range(emitter.int64(0), size);
-    const padded = emitter.op('Sub', [emitter.op('Add', [this.#queries, size], 'int64'), emitter.int64(1)], 'int64');
-    const count = emitter.op('Div', [padded, size], 'int64');
-    const last = emitter.op('Sub', [this.#queries, emitter.int64(1)], 'int64');
+    const integers = (operator: string, a: string, b: string): string => emitter.op(operator, [a, b], 'int64');
+    const [zero, one] = [emitter.int64(0), emitter.int64(1)];
+    const { size, lead } = this.#chunkSize();
+    const steps = emitter.range(zero, size);
+    const all = lead === undefined ? this.#queries : integers('Add', lead, this.#queries);
+    const count = integers('Div', integers('Sub', integers('Add', all, size), one), size);
+    const last = integers('Sub', this.#queries, one);
     const stacked = emitter.loop(count, (body, i) => {
-      const first = body.op('Mul', [i, size], 'int64');
-      // The last chunk repeats the last query; those rows are cut off afterwards.
-      const rows = body.op('Min', [body.op('Add', [first, steps], 'int64'), last], 'int64');
+      const begin = body.op('Mul', [i, size], 'int64');
+      const first = lead === undefined ? begin : body.op('Sub', [begin, lead], 'int64');
+      // The first chunk repeats the first query and the last chunk the last one; those rows are cut off afterwards.
+      const until = body.op('Min', [body.op('Add', [first, steps], 'int64'), last], 'int64');
+      const rows = lead === undefined ? until : body.op('Max', [until, zero], 'int64');
       const start = body.op('Add', [first, this.#offset], 'int64');
       const keys = chunkKeys(body, this.#source(), start);
       const positions = body.op('Add', [rows, this.#offset], 'int64');
       const queries = body.gather(this.#inputs.q, rows, 2);
       return this.#attend(body, queries, positions, keys, this.#pattern, { size });
     });
-    // [chunks, B, H, C, E] to [B, H, chunks * C, E], without the rows after the last query.
+    // [chunks, B, H, C, E] to [B, H, chunks * C, E], without the rows before the first query and after the last.
     const merged = emitter.op('Reshape', [emitter.transpose(stacked, [1, 2, 0, 3, 4]), this.#mergedShape(stacked)]);
-    return emitter.op('Slice', [merged, emitter.int64(0), this.#queries, emitter.int64(2)]);
+    return emitter.op('Slice', [merged, lead ?? zero, all, emitter.int64(2)]);
+  }
+
+  /**
+   * Queries of a chunk; a text, or a step with a cache, that is shorter is one chunk. Chunks of a pattern with a table of blocks
+   * have one row of the table, so the first begins at a multiple of their size, `lead` places before the first query.
+   */
+  #chunkSize(): { readonly size: string; readonly lead: string | undefined } {
+    const emitter = this.#emitter;
+    const whole = emitter.int64(this.#chunk);
+    const shorter = emitter.op('Min', [this.#queries, whole], 'int64');
+    if (this.#cover.table === undefined) return { size: shorter, lead: undefined };
+    const isOne = emitter.op('Equal', [this.#queries, emitter.int64(1)], 'bool');
+    const isFromStart = emitter.op('Equal', [this.#offset, emitter.int64(0)], 'bool');
+    const isInOneRow = emitter.op('Or', [isOne, isFromStart], 'bool');
+    const size = emitter.op('Where', [isInOneRow, shorter, whole], 'int64');
+    return { size, lead: emitter.op('Mod', [this.#offset, size], 'int64') };
   }
 
   /** Puts the rows of global queries, which see keys everywhere, in their places. */

@@ -265,6 +265,35 @@ describe('attention in standard operators is the definition', () => {
     await check(backend, parsePattern('global:0,95+window:4'), [[20, 100]], GROUPED);
   });
 
+  it('tables of blocks, whose rows do not begin where the queries do', async () => {
+    const pattern: Pattern = { kind: 'blocks', block: 32, table: [[0], [0, 1], [2], [1, 3], [0, 4, 5]] };
+    const lengths = [
+      [70, 100],
+      [1, 90],
+      [33, 128],
+      [20, 199],
+      [100, 40],
+    ] as const;
+    await check(backend, pattern, lengths);
+    await check(
+      backend,
+      { kind: 'union', of: [pattern, parsePattern('window:9')] },
+      lengths,
+      GROUPED,
+      {},
+      { chunk: 7 },
+    );
+  });
+
+  it.each<Pattern>([
+    { kind: 'sinks', count: 2 ** 32 + 1 },
+    { kind: 'columns', start: 1, count: 2 ** 32 },
+    { kind: 'columns', start: 1, count: 3, period: 2 ** 32 },
+    { kind: 'blockLocal', block: 2 ** 33, back: 2 ** 32 },
+  ])('%j, whose numbers no text reaches', async (pattern) => {
+    await check(backend, { kind: 'intersect', of: [pattern, parsePattern('window:5')] }, [9, 70]);
+  });
+
   it('key masks, soft caps and sink logits', async () => {
     const sinkLogits = Float32Array.of(0.5, -1, 2, 0);
     const pattern = parsePattern('global:1+window:6');
