@@ -208,24 +208,33 @@ export class HeadsPlan {
       const bounded = body.op('Tanh', [body.op('Div', [scores, body.float(softcap)])]);
       scores = body.op('Mul', [bounded, body.float(softcap)]);
     }
-    if (this.#node.scores !== undefined) scores = this.#modified(body, scores, positions, keys, isGrouped);
-    if (keys.bias !== undefined) scores = body.op('Add', [scores, keys.bias]);
     const allowed = this.#allowed(body, positions, keys, pattern, rows, isGrouped);
-    if (allowed === false) scores = body.op('Add', [body.op('Mul', [scores, body.float(0)]), body.float(FORBIDDEN)]);
-    else if (allowed !== true) {
-      scores = body.op('Add', [scores, body.op('Where', [allowed, body.float(0), body.float(FORBIDDEN)])]);
+    const isModified = this.#node.scores !== undefined && allowed !== false;
+    if (isModified) scores = this.#modified(body, scores, positions, keys, isGrouped);
+    if (keys.bias !== undefined) scores = body.op('Add', [scores, keys.bias]);
+    const forbidden = body.float(FORBIDDEN);
+    if (allowed === false) scores = body.op('Add', [body.op('Mul', [scores, body.float(0)]), forbidden]);
+    else if (isModified) {
+      // A modifier masks with -Infinity, and may give anything for a pair that is not allowed.
+      const finite = body.op('Max', [scores, forbidden]);
+      scores = allowed === true ? finite : body.op('Where', [allowed, finite, forbidden]);
+    } else if (allowed !== true) {
+      scores = body.op('Add', [scores, body.op('Where', [allowed, body.float(0), forbidden])]);
     }
     const probabilities = body.op('Softmax', [scores], 'float32', { axis: { type: 'int', value: -1 } });
     let attended = body.op('MatMul', [probabilities, v]);
     if (sinkLogits !== undefined) attended = this.#withSinks(body, attended, scores, sinkLogits, isGrouped);
     if (allowed === false) attended = body.op('Mul', [attended, body.float(0)]);
-    else if (allowed !== true) {
+    else if (isModified) {
+      const seesAny = body.op('Less', [forbidden, overLast(body, 'ReduceMax', scores)], 'bool');
+      attended = body.op('Mul', [attended, body.cast(seesAny, 'float32')]);
+    } else if (allowed !== true) {
       const counts = body.op('ReduceSum', [body.cast(allowed, 'float32'), body.int64(-1)], 'float32', {
         keepdims: { type: 'int', value: 1 },
       });
       attended = body.op('Mul', [attended, body.op('Min', [counts, body.float(1)])]);
     }
-    if (this.#node.lse !== undefined) attended = body.concat([attended, logSumExp(body, scores)], -1);
+    if (this.#node.lse !== undefined) attended = body.concat([attended, overLast(body, 'ReduceLogSumExp', scores)], -1);
     if (!isGrouped) return attended;
     return body.op('Reshape', [attended, this.#ungroupedShape(body, size ?? body.side(positions, 0))]);
   }
@@ -259,7 +268,10 @@ export class HeadsPlan {
     const sinks = isGrouped
       ? body.op('Reshape', [sinkLogits, groups])
       : body.op('Reshape', [sinkLogits, body.int64(-1, 1, 1)]);
-    return body.op('Mul', [attended, body.op('Sigmoid', [body.op('Sub', [logSumExp(body, scores), sinks])])]);
+    return body.op('Mul', [
+      attended,
+      body.op('Sigmoid', [body.op('Sub', [overLast(body, 'ReduceLogSumExp', scores), sinks])]),
+    ]);
   }
 
   /** The scores as the node's modifier changes them. */
@@ -320,11 +332,11 @@ export class HeadsPlan {
   }
 }
 
-/** Of scores [.., K]: [.., 1]. */
-function logSumExp(body: Emitter, scores: string): string {
+/** A reduction of scores [.., K]: [.., 1]. */
+function overLast(body: Emitter, operator: 'ReduceLogSumExp' | 'ReduceMax', scores: string): string {
   const opset = body.edit.graph.opsets?.get('') ?? 24;
-  if (opset >= 18) return body.op('ReduceLogSumExp', [scores, body.int64(-1)]);
-  return body.op('ReduceLogSumExp', [scores], 'float32', { axes: { type: 'ints', value: [-1] } });
+  if (opset >= 18) return body.op(operator, [scores, body.int64(-1)]);
+  return body.op(operator, [scores], 'float32', { axes: { type: 'ints', value: [-1] } });
 }
 
 /** Queries at a time: about a quarter of the keys that they share, so that little of what is computed is masked. */

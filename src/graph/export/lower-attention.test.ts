@@ -125,7 +125,7 @@ function definition(
             (part, key, j) => part + weights[j] * v.data[(group * keys + key) * valueWidth + e],
             0,
           );
-          result.push(own.length === 0 ? 0 : sum / total);
+          result.push(total === 0 ? 0 : sum / total);
         }
       }
     }
@@ -330,6 +330,23 @@ describe('attention in standard operators is the definition', () => {
     };
     for (const pattern of ['window:9', 'dense'])
       await check(backend, parsePattern(pattern), [5, 100, [70, 90]], GROUPED, { score: kinds });
+  });
+
+  it('score modifiers that are infinite, or no numbers where a pair is not allowed', async () => {
+    // -Infinity where k = q, NaN behind; the first query sees nothing.
+    const nearer: ScoreModifier = { expression: e.add(e.score, e.log(e.sub(e.q, e.k))), parameters: {} };
+    await check(backend, parsePattern('window:3&causal'), [1, 70], GROUPED, { score: nearer, hasLse: true });
+    await check(backend, parsePattern('causal'), [70], GROUPED, { score: nearer, hasKeyMask: true });
+    const bias = { data: Float32Array.of(-Infinity, -Infinity, -Infinity, 0), shape: [4] };
+    const masked: ScoreModifier = { expression: e.add(e.score, e.lookup('bias', e.k)), parameters: { bias } };
+    await check(backend, parsePattern('dense'), [2, 70], PLAIN, { score: masked });
+    // An index of Infinity is the last entry.
+    const table = { data: random(6, 7), shape: [6] };
+    const last: ScoreModifier = {
+      expression: e.add(e.score, e.lookup('table', e.div(1, e.sub(e.q, e.k)))),
+      parameters: { table },
+    };
+    await check(backend, parsePattern('causal'), [9], PLAIN, { score: last });
   });
 
   it('log-sum-exps', async () => {

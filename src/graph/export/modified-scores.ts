@@ -126,7 +126,8 @@ function lookUp(outer: Emitter, body: Emitter, name: string, indices: readonly s
       typeof known === 'number'
         ? outer.int64(known - 1)
         : edit.once(`end ${axis} of ${name}`, () => outer.op('Sub', [side, outer.int64(1)], 'int64'));
-    const whole = body.cast(index, 'int64');
+    // Not every cast of what is beyond int64 ends at the last entry.
+    const whole = body.cast(body.op('Min', [index, body.cast(end, 'float32')]), 'int64');
     const own = body.op('Min', [body.op('Max', [whole, body.int64(0)], 'int64'), end], 'int64');
     place = place === undefined ? own : body.op('Add', [body.op('Mul', [place, side], 'int64'), own], 'int64');
   }
