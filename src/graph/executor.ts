@@ -20,6 +20,9 @@ import { createData, hostTensor } from './tensor-data.ts';
 /** Wide activations of a segment exist for this many rows; smaller chunks make matrix products less efficient. */
 const DEFAULT_ROW_CHUNK = 1024;
 
+/** The same where weights are streamed, which is for those who want little memory: it takes no more time, the weights' loading beside it. */
+const STREAMED_ROW_CHUNK = 512;
+
 /** A dense segment, or where weights are streamed a part of one. */
 interface Part {
   readonly graph: Graph;
@@ -138,7 +141,8 @@ export async function compileProgram(
     const overwritten = step.inputs.filter((input) => taken.has(buffers.slotOf(input) ?? -1));
     return { ...step, overwritten };
   });
-  return new CompiledProgram(graph, marked, edge, buffers, backend);
+  const rowChunk = isStreamed ? STREAMED_ROW_CHUNK : DEFAULT_ROW_CHUNK;
+  return new CompiledProgram(graph, marked, edge, buffers, backend, rowChunk);
 }
 
 function sessionsOf(steps: readonly Step[]): DenseSession[] {
@@ -155,6 +159,7 @@ class CompiledProgram implements Program {
   readonly #tailOutputs: ReadonlySet<Edge>;
   readonly #buffers: Buffers;
   readonly #backend: DenseBackend;
+  readonly #rowChunk: number;
   readonly #scratch: Float32Array[] = [];
   /** What parts of a segment hand on, by its type and place among such values. */
   readonly #inner = new Map<string, TensorData>();
@@ -166,9 +171,11 @@ class CompiledProgram implements Program {
     edge: (name: string) => Edge,
     buffers: Buffers,
     backend: DenseBackend,
+    rowChunk: number,
   ) {
     this.#graph = graph;
     this.#backend = backend;
+    this.#rowChunk = rowChunk;
     this.#steps = steps;
     this.#inputs = graph.inputs.map((value) => edge(value.name));
     this.#outputs = graph.outputs.map((value) => edge(value.name));
@@ -182,7 +189,7 @@ class CompiledProgram implements Program {
   }
 
   run(feeds: Readonly<Record<string, Feed>>, options: RunOptions): Promise<ProgramOutputs> {
-    const { rowChunk = DEFAULT_ROW_CHUNK } = options;
+    const { rowChunk = this.#rowChunk } = options;
     if (!(Number.isInteger(rowChunk) && rowChunk > 0)) {
       throw new ArgumentError(`rowChunk must be a positive integer, got ${rowChunk}`);
     }

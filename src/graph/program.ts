@@ -70,7 +70,7 @@ export interface RunChunkOptions {
 
 export interface RunOptions extends RunChunkOptions {
   readonly attention: AttentionCallback;
-  /** Rows per call of a dense segment. Default 1024. */
+  /** Rows per call of a dense segment. Default 1024; 512 where weights are streamed. */
   readonly rowChunk?: number;
 }
 

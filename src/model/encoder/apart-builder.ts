@@ -1,7 +1,13 @@
 /** How an encoder builds its layers to run them itself, where an exported file has them in one piece. */
 import { concat, gemm, ROWS, type Value } from '../../graph/index.ts';
 import { dense, hasPerHead, headPattern, type Pattern, perHead } from '../../pattern/index.ts';
-import { EncoderBuilder, type GlobalAttentionOptions, type SelfAttentionOptions, widthOf } from './builder.ts';
+import {
+  EncoderBuilder,
+  type GlobalAttentionOptions,
+  type LinearOptions,
+  type SelfAttentionOptions,
+  widthOf,
+} from './builder.ts';
 import { GlobalRows, type HeadRange } from './global-rows.ts';
 import { TableRows } from './table-rows.ts';
 import type { EncoderTensors } from './tensors.ts';
@@ -11,6 +17,12 @@ import type { EncoderTensors } from './tensors.ts';
  * time. Beside the layer's rows and the attention's output that is half a row, where all heads would take three.
  */
 const HEAD_GROUPS = 6;
+
+/** Streamed matrices with more numbers are read in pieces: an engine that prepares a matrix holds it four times meanwhile. */
+const MOST_NUMBERS = 2 ** 20;
+
+/** Pieces are as wide as engines like them. */
+const COLUMNS = 64;
 
 /** What a node for global tokens computes, and for which heads. */
 export interface GlobalRowsOf {
@@ -36,6 +48,17 @@ export class ApartBuilder extends EncoderBuilder {
     const read = this.tensors.askRows(`${name}.weight`, [count, width]);
     this.tables.set(name, new TableRows(ids.name, read, width));
     return this.input(name, 'float32', [ROWS, width]);
+  }
+
+  override linear(x: Value, name: string, out: number, { bias = true }: LinearOptions = {}): Value {
+    const pieces = this.#isStreamed ? Math.ceil((out * widthOf(x)) / MOST_NUMBERS) : 1;
+    if (pieces === 1) return super.linear(x, name, out, { bias });
+    const width = COLUMNS * Math.ceil(out / pieces / COLUMNS);
+    const firsts = Array.from({ length: Math.ceil(out / width) }, (_, i) => i * width);
+    const made = firsts.map((first) =>
+      this.#linearRows(x, name, out, { first, count: Math.min(width, out - first), bias }),
+    );
+    return concat(this.graph, made, 1);
   }
 
   override selfAttention(options: SelfAttentionOptions, pairs: SelfAttentionPairs): Value {

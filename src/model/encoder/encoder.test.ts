@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../../attention/index.ts';
 import { ArgumentError, CheckpointError, DeviceError, ModelError } from '../../errors.ts';
+import { createNodeBackend } from '../../graph/index.ts';
 import { globalTokens, union, window } from '../../pattern/index.ts';
-import type { Matrix } from './encoder.ts';
+import { findEncoder } from './architectures.ts';
+import { Encoder, type Matrix } from './encoder.ts';
+import { geometryConfig, RandomTensors } from './random.ts';
 import { bertDefinition, openTinyEncoder, TINY_BERT, type TinyWeights, tinyBertWeights } from './testing.ts';
 
 /** float32 against float64, for rows that are normalized. */
@@ -44,6 +47,30 @@ describe('Encoder', () => {
         expectRows(outputs[i]?.hidden, bertDefinition(weights, { ids, tokenTypes: tokenTypes[i] ?? [] }));
       }
     }
+  });
+
+  it('gives the same bits with streamed weights, whose large matrices are read in pieces and whose rows come in other chunks', async () => {
+    const config = geometryConfig('longformer-base', 1537, 1);
+    const { architecture, task } = findEncoder(config, 'test', 'base');
+    const backend = await createNodeBackend({ threads: 2 });
+    const results: number[][] = [];
+    for (const weights of ['kept', 'streamed'] as const) {
+      const tensors = new RandomTensors();
+      const model = architecture.read(config, {
+        source: 'test',
+        task,
+        tensors,
+        pattern: undefined,
+        positions: 'given',
+      });
+      const close = async () => undefined;
+      await using encoder = await Encoder.create({ model, task, config, tensors, device, backend, weights, close });
+      const inputIds = [Array.from({ length: 1537 }, (_, i) => 3 + ((i * 31) % 4000))];
+      const [output] = await encoder.run({ inputIds, outputs: ['hidden'] });
+      results.push([...(output?.hidden?.data ?? [])]);
+    }
+    expect(results[0]).toHaveLength(1537 * 768);
+    expect(results[1]).toEqual(results[0]);
   });
 
   it('hides masked tokens, wherever they are, and leaves the rows behind the last real one at 0', async () => {

@@ -9,6 +9,8 @@ export class TableRows {
   readonly #ids: string;
   readonly #read: (first: number, count: number) => Promise<Float32Array>;
   readonly #width: number;
+  /** Of the last call, for the next: made anew for each, such arrays would pile up until memory is collected. */
+  #rows = new Float32Array();
 
   constructor(ids: string, read: (first: number, count: number) => Promise<Float32Array>, width: number) {
     this.#ids = ids;
@@ -27,7 +29,8 @@ export class TableRows {
   /** Reads neighbours in the table together, and every row once. */
   async #rowsAt(ids: BigInt64Array): Promise<Float32Array> {
     const width = this.#width;
-    const result = new Float32Array(ids.length * width);
+    if (this.#rows.length < ids.length * width) this.#rows = new Float32Array(ids.length * width);
+    const result = this.#rows.subarray(0, ids.length * width);
     const order = Array.from(ids, (id, place) => ({ id: Number(id), place })).sort((a, b) => a.id - b.id);
     for (let i = 0; i < order.length; ) {
       const first = order[i]?.id ?? 0;
