@@ -18,8 +18,11 @@ export function mixtureOfExperts(emitter: Emitter, node: Node, output: string): 
   };
   const { activation_type: activation } = node.attributes;
   const isSwiGlu = activation?.type === 'string' && activation.value === 'swiglu' && number('swiglu_fusion', 0) === 1;
-  if (!isSwiGlu || node.inputs.length > 6) {
-    throw new ArgumentError(`MoE ${node.name}: only SwiGLU with gates and values in turn can be exported`);
+  const needed = [x, scores, wide, wideBias, down, downBias];
+  if (!isSwiGlu || node.inputs.length > needed.length || needed.includes('')) {
+    throw new ArgumentError(
+      `MoE ${node.name}: only SwiGLU with gates and values in turn and with biases can be exported`,
+    );
   }
   const [alpha, beta] = [number('activation_alpha', 1), number('activation_beta', 0)];
   const limit = number('swiglu_limit', Number.POSITIVE_INFINITY);
