@@ -36,6 +36,9 @@ describe('constrain', () => {
     expect(allowed([2], [], { firstToken: 3 })).toEqual([3]);
     expect(allowed([2], [3, 1], { firstToken: 3, lastToken: END }, 3)).toEqual([END]);
     expect(allowed([2], [3], { firstToken: 3, lastToken: END }, 3)).toEqual([0, 1, 2, 3]);
+    // Of one token, which is both, the last one counts where it is given.
+    expect(allowed([2], [], { firstToken: 3 }, 1)).toEqual([3]);
+    expect(allowed([2], [], { firstToken: 3, lastToken: END }, 1)).toEqual([END]);
   });
 
   it('holds in a beam search, which gives nothing where nothing may follow', async () => {

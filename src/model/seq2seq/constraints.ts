@@ -37,7 +37,8 @@ export interface OutputSoFar {
 export function constrain(scores: Float32Array, output: OutputSoFar, constraints: OutputConstraints): void {
   const { prefix, ids, maxTokens, endToken } = output;
   const { minTokens = 0, noRepeat = 0, firstToken, lastToken } = constraints;
-  const only = ids.length === maxTokens - 1 ? lastToken : ids.length === 0 ? firstToken : undefined;
+  const last = ids.length === maxTokens - 1 ? lastToken : undefined;
+  const only = last ?? (ids.length === 0 ? firstToken : undefined);
   if (only !== undefined) {
     scores.fill(-Infinity, 0, only);
     scores.fill(-Infinity, only + 1);
