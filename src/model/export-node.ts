@@ -44,8 +44,6 @@ export interface OpenedForExport {
   readonly pattern?: Pattern | undefined;
   /** One graph; of an encoder-decoder that writes three. */
   readonly parts: readonly [ExportedPart, ...ExportedPart[]];
-  /** What tokens see by default: in a decoder those before them. */
-  readonly kind: 'decoder' | 'encoder' | 'encoder-decoder';
   /** Parts of the checkpoint that are not of texts, with their numbers of tensors: of Gemma 3 those that see. */
   readonly leftOut: Readonly<Record<string, number>>;
   close(): Promise<void>;
@@ -77,23 +75,21 @@ async function graphsOf(
     throw new ModelError(`${path}: there is no config.json beside the weights`);
   }
   const plain = { leftOut: {}, pattern: options.pattern };
-  if (metadata !== undefined) return { ...plain, kind: 'decoder', ...(await llamaPart(path, opened, options)) };
+  if (metadata !== undefined) return { ...plain, ...(await llamaPart(path, opened, options)) };
   const text = textPart(config ?? {}, opened.checkpoint, `${path}: config.json`);
   const { model_type: type } = text.config;
   const isOneOf = (registry: object) => typeof type === 'string' && Object.hasOwn(registry, type);
-  if (isOneOf(ENCODERS))
-    return { ...plain, kind: 'encoder', parts: [partOf('model', encoderGraph(path, opened, options))] };
-  if (isOneOf(SEQ2SEQ)) return { ...plain, kind: 'encoder-decoder', parts: seq2seqParts(path, opened, options) };
+  if (isOneOf(ENCODERS)) return { ...plain, parts: [partOf('model', encoderGraph(path, opened, options))] };
+  if (isOneOf(SEQ2SEQ)) return { ...plain, parts: seq2seqParts(path, opened, options) };
   if (isOneOf(DECODERS)) {
     return {
       ...plain,
       leftOut: text.leftOut,
-      kind: 'decoder',
       parts: [partOf('model', decoderGraph(path, text, options))],
     };
   }
   if (!ARCHITECTURES.some((name) => name === type)) refuse(type, path);
-  return { ...plain, kind: 'decoder', ...(await llamaPart(path, opened, options)) };
+  return { ...plain, ...(await llamaPart(path, opened, options)) };
 }
 
 /** @throws ModelError that lists what can be exported. */
@@ -164,5 +160,5 @@ async function llamaPart(
   const weights = openLlamaWeights(checkpoint, config, { format, weights: 'f32', source: path });
   const pattern = options.pattern ?? (options.trainedPattern ? config.pattern : undefined);
   const graph = await llamaOnnxGraph(config, weights, pattern === undefined ? {} : { pattern });
-  return { pattern, parts: [{ name: 'model', graph, weightBytes: weights.bytes }] };
+  return { pattern, parts: [partOf('model', graph)] };
 }

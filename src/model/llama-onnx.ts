@@ -34,8 +34,7 @@ export const MATCH_ROWS = 'match_rows';
 /**
  * `input_ids` and `attention_mask` [batch, sequence] (int64; 0 for padding, on either side) to `logits` [batch, sequence, vocabulary]. Positions
  * count from the start of the sequence, at which the rotary embedding is computed in float64. A model with matches has the input MATCH_ROWS
- * too. `weights` opened as 'f32' give a
- * graph of standard operators.
+ * too. `weights` opened as 'f32' give a graph of standard operators.
  */
 export async function llamaOnnxGraph(
   config: LlamaConfig,

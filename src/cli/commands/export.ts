@@ -90,7 +90,7 @@ async function exportModel(options: Options, context: CommandContext): Promise<v
     signal: context.signal,
   });
   try {
-    const { parts, kind, pattern } = opened;
+    const { parts, pattern } = opened;
     noteLeftOut(opened.leftOut, context);
     const isFolder = parts.length > 1;
     if (isFolder && options.out.endsWith('.onnx')) {
@@ -109,8 +109,7 @@ async function exportModel(options: Options, context: CommandContext): Promise<v
       files.push(...written);
     }
     const weightBytes = parts.reduce((sum, part) => sum + part.weightBytes, 0);
-    const own = kind === 'decoder' ? 'all earlier tokens' : "the model's own attention";
-    const form = pattern === undefined ? own : formatPattern(pattern);
+    const form = pattern === undefined ? "the model's own attention" : formatPattern(pattern);
     const lines = graphs.map(({ inputs, outputs }) => `${inputs?.join(', ')} -> ${outputs?.join(', ')}`);
     context.result(
       {
