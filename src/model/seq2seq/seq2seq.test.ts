@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createDevice, type WasmDevice } from '../../attention/index.ts';
-import { ArgumentError, CheckpointError, ModelError } from '../../errors.ts';
+import { ArgumentError, CheckpointError, MemoryError, ModelError } from '../../errors.ts';
 import { createNodeBackend } from '../../graph/index.ts';
 import { EncoderTensors } from '../encoder/tensors.ts';
 import type { TinyWeights } from '../encoder/testing.ts';
@@ -171,6 +171,41 @@ describe('Seq2Seq', () => {
       padded.dispose();
     }
     together.dispose();
+  });
+
+  it('gives back what it has allocated where memory ends', async () => {
+    await using model = await open();
+    const held = new Set<unknown>();
+    const allocate = device.allocate.bind(device);
+    const release = device.release.bind(device);
+    let left = Infinity;
+    vi.spyOn(device, 'allocate').mockImplementation((count) => {
+      if (left-- <= 0) throw new MemoryError('no more', 4 * count, 0);
+      const array = allocate(count);
+      held.add(array);
+      return array;
+    });
+    vi.spyOn(device, 'release').mockImplementation((array) => {
+      held.delete(array);
+      release(array);
+    });
+    try {
+      // The first text makes the programs' own buffers, which stay.
+      (await model.encode({ inputIds: texts })).dispose();
+      held.clear();
+      const whole = await model.encode({ inputIds: texts });
+      const count = held.size;
+      expect(count).toBe(2 * TINY.num_layers);
+      whole.dispose();
+      expect(held.size).toBe(0);
+      for (let enough = 0; enough < count; enough++) {
+        left = enough;
+        await expect(model.encode({ inputIds: texts })).rejects.toThrow(MemoryError);
+        expect(held.size).toBe(0);
+      }
+    } finally {
+      vi.restoreAllMocks();
+    }
   });
 
   it('sees no further than the radius in a layer', async () => {

@@ -125,13 +125,13 @@ export class Seq2Seq implements AsyncDisposable {
       const { width: size, heads, layers: decoderLayers } = model.decoder;
       const kept: Record<string, HostTensor> = {};
       const shape = [layout.rows, heads * size];
-      for (const name of memoryNames(decoderLayers)) {
-        kept[name] = { type: 'float32', data: device.allocate(layout.rows * heads * size), shape };
-      }
       const dispose = () => {
         for (const { data } of Object.values(kept)) device.release(data as Float32Array);
       };
       try {
+        for (const name of memoryNames(decoderLayers)) {
+          kept[name] = { type: 'float32', data: device.allocate(layout.rows * heads * size), shape };
+        }
         await memory.run(
           { hidden: last },
           { attention: noAttention, fetches: kept, ...(signal === undefined ? {} : { signal }) },
