@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createDevice, type WasmDevice } from '../../attention/index.ts';
-import { ArgumentError, CheckpointError, MemoryError, ModelError } from '../../errors.ts';
+import { ArgumentError, CheckpointError, DeviceError, MemoryError, ModelError } from '../../errors.ts';
 import { createNodeBackend } from '../../graph/index.ts';
 import { EncoderTensors } from '../encoder/tensors.ts';
 import type { TinyWeights } from '../encoder/testing.ts';
@@ -206,6 +206,21 @@ describe('Seq2Seq', () => {
     } finally {
       vi.restoreAllMocks();
     }
+  });
+
+  it('ends texts once, and reads no ended ones', async () => {
+    await using model = await open();
+    const [first, second] = [await model.encode({ inputIds: texts }), await model.encode({ inputIds: texts })];
+    const wanted = await model.generate(second, { maxTokens: 5 });
+    first.dispose();
+    // What has its place now is not freed with it.
+    const third = await model.encode({ inputIds: texts });
+    first.dispose();
+    const fourth = await model.encode({ inputIds: [...texts].reverse() });
+    expect(await model.generate(third, { maxTokens: 5 })).toEqual(wanted);
+    await expect(model.generate(first, { maxTokens: 5 })).rejects.toThrow(DeviceError);
+    await expect(model.logits(first, { inputIds: [[0], [0]] })).rejects.toThrow('the texts were disposed');
+    for (const text of [second, third, fourth]) text.dispose();
   });
 
   it('sees no further than the radius in a layer', async () => {

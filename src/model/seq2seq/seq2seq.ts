@@ -22,8 +22,9 @@ export interface EncodedTexts {
   readonly layout: Layout;
   /** The encoder's last hidden state, by text [L, hidden]; rows of masked tokens behind the last that counts are 0. */
   readonly hidden: readonly Matrix[];
-  /** Keys and values by layer of the decoder, feeds of its graph. */
+  /** Keys and values by layer of the decoder, feeds of its graph; none after dispose(). */
   readonly memory: Readonly<Record<string, HostTensor>>;
+  /** Safe to call twice. */
   dispose(): void;
 }
 
@@ -126,7 +127,10 @@ export class Seq2Seq implements AsyncDisposable {
       const kept: Record<string, HostTensor> = {};
       const shape = [layout.rows, heads * size];
       const dispose = () => {
-        for (const { data } of Object.values(kept)) device.release(data as Float32Array);
+        for (const [name, { data }] of Object.entries(kept)) {
+          device.release(data as Float32Array);
+          delete kept[name];
+        }
       };
       try {
         for (const name of memoryNames(decoderLayers)) {
@@ -169,6 +173,7 @@ export class Seq2Seq implements AsyncDisposable {
   ): Promise<{ readonly layout: Layout; readonly outputs: readonly Rows[] }> {
     const { model, device } = this.#parts;
     const { places, onProgress, signal } = options;
+    checkAlive(texts);
     const plain = { ...model.encoder, hasGlobals: false, defaults: () => ({}) };
     const sequences = checkSequences(options, plain);
     if (sequences.length !== texts.layout.sequences.length) {
@@ -194,7 +199,8 @@ export class Seq2Seq implements AsyncDisposable {
   /**
    * Continues each text's output until the end token or `maxTokens`: greedily, or with a beam search; both keep keys and values. The ids,
    * without the prefix.
-   * @throws ArgumentError for options out of range, and for more tokens than the decoder has positions.
+   * @throws ArgumentError for options out of range, and for more tokens than the decoder has positions; DeviceError for texts that were
+   *   disposed.
    */
   async generate(texts: EncodedTexts, options: ContinueOptions): Promise<number[][]> {
     const { maxTokens, beams = 1, prefix = [0] } = options;
@@ -209,6 +215,7 @@ export class Seq2Seq implements AsyncDisposable {
       );
     }
     checkConstraints(options, maxTokens);
+    checkAlive(texts);
     const { model, device } = this.#parts;
     const results: number[][] = [];
     for (const i of options.only === undefined ? texts.layout.sequences.keys() : [options.only]) {
@@ -247,6 +254,10 @@ export class Seq2Seq implements AsyncDisposable {
 /** The inputs of the decoder's graph that hold the text's keys and values. */
 export function memoryNames(layers: number): string[] {
   return Array.from({ length: layers }, (_, layer) => [`memory_k_${layer}`, `memory_v_${layer}`]).flat();
+}
+
+function checkAlive({ memory }: EncodedTexts): void {
+  if (Object.keys(memory).length === 0) throw new DeviceError('the texts were disposed');
 }
 
 /** One text of a batch: its rows of the memory. */
