@@ -39,5 +39,6 @@ export async function fileSource(path: string): Promise<ByteSource> {
 }
 
 function describe(cause: unknown): string {
+  if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return 'there is no such file';
   return cause instanceof Error ? cause.message : String(cause);
 }

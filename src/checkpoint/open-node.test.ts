@@ -55,7 +55,7 @@ describe('openCheckpoint', () => {
       await checkpoint.close();
     }
     await rm(join(path, 'model-1.safetensors'));
-    await expect(openCheckpoint(path)).rejects.toThrow('model-1.safetensors: cannot be opened');
+    await expect(openCheckpoint(path)).rejects.toThrow('model-1.safetensors: cannot be opened: there is no such file');
   });
 
   it('opens the only GGUF file of a folder, with its metadata', async () => {
@@ -68,7 +68,11 @@ describe('openCheckpoint', () => {
 
   it('says what it looked for', async () => {
     const failure = (path: string) => expect(openCheckpoint(path)).rejects;
-    await failure(join(root, 'absent')).toThrow('no such file or folder');
+    await failure(join(root, 'absent')).toThrow(/absent: there is no such file or folder$/);
+    await failure('all-MiniLM-L6-v2').toThrow(
+      'all-MiniLM-L6-v2: there is no such file or folder; a model on the Hugging Face hub is named with its owner: owner/all-MiniLM-L6-v2',
+    );
+    await failure('model.gguf').toThrow(/^model\.gguf: there is no such file or folder$/);
     const empty = await folder('empty', { 'readme.md': 'x' });
     await failure(empty).toThrow(/looked for model\.safetensors\.index\.json, model\.safetensors, model\.gguf/);
     await failure(join(empty, 'readme.md')).toThrow('is no weight file by its name');

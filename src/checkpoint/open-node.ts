@@ -9,6 +9,7 @@ import { openGguf } from './gguf.ts';
 import type { GgufMetadata } from './gguf-metadata.ts';
 import { localPath } from './hub/local-path-node.ts';
 import type { HubOptions } from './hub/open-hub.ts';
+import { hubMeaning } from './hub/repository.ts';
 import { openSafetensors } from './safetensors.ts';
 import { openSharded } from './sharded.ts';
 import { openTorch } from './torch.ts';
@@ -47,7 +48,7 @@ export async function openCheckpoint(given: string, options: OpenCheckpointOptio
   const { hub, signal } = options;
   const path = await localPath(given, { ...hub, ...(signal === undefined ? {} : { signal }) });
   const found = await stat(path).catch((cause: unknown) => {
-    throw new CheckpointError(`${path}: there is no such file or folder`, { cause });
+    throw new CheckpointError(`${path}: there is no such file or folder${ownerWanted(path)}`, { cause });
   });
   const file = found.isDirectory() ? join(path, await chooseFile(path)) : path;
   const folder = dirname(file);
@@ -69,6 +70,13 @@ export async function openCheckpoint(given: string, options: OpenCheckpointOptio
   throw new CheckpointError(
     `${path}: is no weight file by its name; Farfield opens *.gguf, *.safetensors, *.bin, *.pt, *.pth, *.index.json, or a folder with one of these`,
   );
+}
+
+/** Where a name alone may be meant for the hub, that an owner goes before it. */
+function ownerWanted(path: string): string {
+  return hubMeaning(path) === 'local' && hubMeaning(`owner/${path}`) === 'perhaps'
+    ? `; a model on the Hugging Face hub is named with its owner: owner/${path}`
+    : '';
 }
 
 async function withSource<T>(file: string, open: (source: ByteSource) => Promise<T>): Promise<T> {

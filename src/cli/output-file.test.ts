@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FarfieldError } from '../errors.ts';
 import { writeOutputFile } from './output-file.ts';
+import { writeOutputStream } from './output-stream.ts';
 
 describe('writeOutputFile', () => {
   let folder = '';
@@ -32,6 +33,8 @@ describe('writeOutputFile', () => {
     const missing = writeOutputFile(join(folder, 'no', 'a.txt'), 'x');
     await expect(missing).rejects.toThrow(FarfieldError);
     await expect(missing).rejects.toThrow('its folder does not exist');
+    const part = writeOutputStream(join(folder, 'no', 'a.onnx'), [new Uint8Array(1)]);
+    await expect(part).rejects.toThrow(/a\.onnx: its folder does not exist$/);
     await expect(writeOutputFile(folder, 'x')).rejects.toThrow('it is a folder');
     expect(readdirSync(folder)).toEqual([]);
   });

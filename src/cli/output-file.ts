@@ -15,11 +15,12 @@ export async function writeOutputFile(path: string, data: string | Uint8Array, s
   } catch (error) {
     await rm(temporary, { force: true });
     signal?.throwIfAborted();
-    throw new FarfieldError(`cannot write ${path}: ${describe(error)}`, { cause: error });
+    throw new FarfieldError(`cannot write ${path}: ${describeWriteError(error)}`, { cause: error });
   }
 }
 
-function describe(error: unknown): string {
+/** Why a file could not be written, for the person who named it. */
+export function describeWriteError(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'its folder does not exist';
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied';

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FarfieldError } from '../errors.ts';
+import { describeWriteError } from './output-file.ts';
 
 /**
  * Writes a file part by part, or nothing: to a temporary name beside it, then renamed. For files that do not fit in memory;
@@ -15,9 +16,7 @@ export async function writeOutputStream(
 ): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.part`);
   const cannot = (cause: unknown): never => {
-    throw new FarfieldError(`cannot write ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    throw new FarfieldError(`cannot write ${path}: ${describeWriteError(cause)}`, { cause });
   };
   const file = await open(temporary, 'wx').catch(cannot);
   try {
