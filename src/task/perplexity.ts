@@ -67,6 +67,11 @@ export interface PerplexityResult {
 export async function perplexity(options: PerplexityOptions): Promise<PerplexityResult> {
   const { model, ids, pattern = model.config.pattern, positions = 'auto', length = ids.length, compare } = options;
   const { storage = 'f32' } = options;
+  if (ids.length < 2) {
+    throw new ArgumentError(
+      `perplexity: the text has ${ids.length === 1 ? '1 token' : 'no tokens'}; it must have 2 or more`,
+    );
+  }
   if (!Number.isSafeInteger(length) || length < 2 || length > ids.length) {
     throw new ArgumentError(
       `perplexity: length is ${length}; it must be an integer from 2 to the ${ids.length} tokens of the text`,

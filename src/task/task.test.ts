@@ -56,6 +56,12 @@ describe('perplexity', () => {
         `length is ${length}; it must be an integer from 2 to`,
       );
     }
+    for (const [few, says] of [
+      [[], 'the text has no tokens; it must have 2 or more'],
+      [[1], 'the text has 1 token; it must have 2 or more'],
+    ] as const) {
+      await expect(perplexity({ model, ids: few })).rejects.toThrow(says);
+    }
     const signal = AbortSignal.abort(new Error('enough'));
     await expect(perplexity({ model, ids, signal })).rejects.toThrow('enough');
   });

@@ -205,7 +205,7 @@ export function bertFeeds(batch: PackedBatch, rule: PositionRule): Record<string
       if (next === room && beyond === 'given') {
         throw new ArgumentError(
           `inputIds[${i}] has ${length} tokens and the model ${room} positions; cut the text, or load the model with ` +
-            `positions: 'repeat' and a pattern that looks near`,
+            `positions 'repeat' and a pattern that looks near, such as window:128`,
         );
       }
       places[row] = first + (next % room);
