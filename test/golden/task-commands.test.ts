@@ -284,6 +284,16 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
     await writeFile(join(model, 'generation_config.json'), JSON.stringify({ eos_token_id: [end, 79] }));
     const ended = await generate('--messages', messages);
     expect(ended).toMatchObject({ reason: 'end', ids: chat.ids.slice(0, chat.ids.indexOf(end) + 1) });
+    const first = chat.ids[0];
+    await writeFile(join(model, 'generation_config.json'), JSON.stringify({ eos_token_id: [first, 79] }));
+    const plainly = ['--model', model, '--threads', '1', '--prompt'];
+    const nothing = await farfield('generate', ...plainly, 'w11 w7 w12 w8 w9 w20');
+    expect(nothing).toMatchObject({ code: 0, stdout: '\n' });
+    expect(nothing.stderr).toMatch(
+      /^7 prompt tokens at [\d.,]+ tokens\/s, 1 token\nthe model ended its text at once; one that was trained to chat answers a prompt with --chat$/m,
+    );
+    const silent = await farfield('generate', ...plainly, 'w8 w9', '--chat', '--system', 'w7');
+    expect(silent.stderr).toMatch(/^the model ended its text at once$/m);
     for (const [more, message] of [
       [['--prompt', 'w8', '--messages', messages], 'give one of --prompt, --prompt-file and --messages'],
       [['--prompt', 'w8', '--system', 'w7'], '--system needs --chat'],
@@ -409,7 +419,7 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
       [
         ['export', '--model', join(GOLDEN, 'hf/led'), '--pattern', 'window:4', '--out', join(folder, 'led')],
         1,
-        'a LED has a pattern, positions and a head of its own; leave them out',
+        'a LED has a pattern and positions of its own; leave them out',
       ],
       [
         ['export', '--model', join(GOLDEN, 'hf/fnet'), '--out', join(folder, 'fnet.onnx')],

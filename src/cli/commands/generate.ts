@@ -88,12 +88,18 @@ async function continuePrompt(options: Options, context: CommandContext): Promis
     signal: context.signal,
   });
   context.result(result, '\n');
-  const { promptTokens, promptTokensPerSecond, tokensPerSecond } = result;
-  const made = `${formatCount(result.ids.length)} tokens at ${formatRate(tokensPerSecond)} tokens/s`;
-  if (!context.json) {
-    context.note(
-      `${formatCount(promptTokens)} prompt tokens at ${formatRate(promptTokensPerSecond)} tokens/s, ${made}`,
-    );
+  if (context.json) return;
+  const { ids: made, promptTokens, promptTokensPerSecond, tokensPerSecond } = result;
+  // A first token alone comes with the prompt, in no time of its own.
+  const rate = made.length > 1 ? ` at ${formatRate(tokensPerSecond)} tokens/s` : '';
+  context.note(
+    `${promptTokens === 1 ? '1 prompt token' : `${formatCount(promptTokens)} prompt tokens`} at ${formatRate(promptTokensPerSecond)} tokens/s, ` +
+      `${made.length === 1 ? '1 token' : `${formatCount(made.length)} tokens`}${rate}`,
+  );
+  if (result.reason === 'end' && result.text.trim() === '') {
+    const asked = options.chat === true || options.messages !== undefined;
+    const chat = asked ? '' : '; one that was trained to chat answers a prompt with --chat';
+    context.note(`the model ended its text at once${chat}`);
   }
 }
 
