@@ -31,6 +31,12 @@ describe('farfield', () => {
     expect(stdout).toMatch(new RegExp(`Examples:\\n  # .*\\n  farfield ${command}`));
   });
 
+  it.each(['bench model', 'lra'])('writes defaults as they are typed, in the help of %s', async (command) => {
+    const { stdout } = await farfield(...command.split(' '), '--help');
+    expect(stdout).toContain('(default: ');
+    expect(stdout.replaceAll(/\s+/g, ' ')).not.toMatch(/\(default: [[{]/);
+  });
+
   it.each([
     [['maks'], "unknown command 'maks'\n(Did you mean mask?)"],
     [['mask', '--patern', 'window:3'], "unknown option '--patern'\n(Did you mean --pattern?)"],

@@ -87,17 +87,21 @@ export const registerBenchModel: Register = (bench, start) => {
         .choices(['given', 'repeat'])
         .default('given'),
     )
-    .option(
-      '--seq <tokens>',
-      'lengths of the text, separated by commas; 64+512 is a batch of two, which Farfield packs and the others pad',
-      batches,
-      [[4096]],
+    .addOption(
+      new Option(
+        '--seq <tokens>',
+        'lengths of the text, separated by commas; 64+512 is a batch of two, which Farfield packs and the others pad',
+      )
+        .argParser(batches)
+        .default([[4096]], '4096'),
     )
-    .option(
-      '--compare <names>',
-      `others to time, separated by commas: ${modelPeers.join(', ')}; of a decoder ${decoderPeers.join(', ')}`,
-      listOf([...new Set<string>([...modelPeers, ...decoderPeers])]),
-      [],
+    .addOption(
+      new Option(
+        '--compare <names>',
+        `others to time, separated by commas: ${modelPeers.join(', ')}; of a decoder ${decoderPeers.join(', ')}`,
+      )
+        .argParser(listOf([...new Set<string>([...modelPeers, ...decoderPeers])]))
+        .default([], 'none'),
     )
     .option('--threads <count>', 'threads of each contender', integer(1), availableParallelism())
     .option('--repeat <times>', 'runs of each that count', integer(1), 3)

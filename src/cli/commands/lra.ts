@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { Option } from 'commander';
 import { createDevice } from '../../attention/index.ts';
 import { createNodeBackend } from '../../graph/index.ts';
 import { type ArenaResult, arenaPatterns, ownPattern, runArena } from '../../task/index.ts';
@@ -44,7 +45,11 @@ export const registerLra: Register = (program, start) => {
       { does: 'to see how long a step takes', command: 'farfield lra --steps 3 --held-out 8' },
     ],
   })
-    .option('--task <names>', `tasks, separated by commas: ${names.join(', ')}`, listOf(names), DEFAULT_TASKS)
+    .addOption(
+      new Option('--task <names>', `tasks, separated by commas: ${names.join(', ')}`)
+        .argParser(listOf(names))
+        .default(DEFAULT_TASKS, DEFAULT_TASKS.join(',')),
+    )
     .option('--pattern <texts...>', 'patterns instead of the usual five; row 0 is the classification token')
     .option('--steps <count>', 'steps of each training', integer(1), 400)
     .option('--tokens <count>', "tokens in a step: as many of a task's longest sequences as fit", integer(1), 8192)
