@@ -10,7 +10,7 @@ import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { drawHeat, HEAT_STEPS, heatedCharacters } from '../demo/heat.ts';
 import { drawPage, type PagePassage } from '../demo/page.ts';
-import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from '../format.ts';
+import { formatBytes, formatCount, formatDuration, formatRate, formatTable, wrap } from '../format.ts';
 import { writeOutputFile } from '../output-file.ts';
 import { readText } from './model-options.ts';
 import { figuresOf } from './perplexity-figures.ts';
@@ -85,7 +85,9 @@ async function demonstrate(options: Options, context: CommandContext): Promise<v
   const gzip = (8 * gzipSync(bytes, { level: 9 }).length) / bytes.length;
   const figures = tableOf(result, start, denseStart, gzip);
   const remarks = remarksOf(result, denseStart);
-  context.stream(`\n${formatTable(figures, [1, 2, 3, 4, 5])}\n\n${remarks.join('\n')}\n`);
+  context.stream(
+    `\n${formatTable(figures, [1, 2, 3, 4, 5])}\n\n${remarks.map((remark) => wrap(remark, context.columns)).join('\n')}\n`,
+  );
   const passages = passagesOf(bytes, result.losses);
   context.stream(describePassages(passages, context));
 

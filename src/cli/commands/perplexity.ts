@@ -14,6 +14,9 @@ interface Options extends ModelOptions {
   readonly compareLength?: number;
 }
 
+/** Characters of the longest name of a figure. */
+const LABELS = 'keys and values'.length;
+
 /** Dense attention takes time that grows with the square of the length: this is a few minutes on two cores. */
 const COMPARE_LENGTH = 8192;
 
@@ -84,14 +87,17 @@ async function measure(options: Options, context: CommandContext): Promise<void>
     weights: options.weights,
     ...(compared && { compared: figuresOf(compared) }),
   };
-  context.result(object, describe(result, compared));
+  context.result(object, describe(result, compared, context.columns));
 }
 
-function describe(result: PerplexityResult, compared: PerplexityResult | undefined): string {
+function describe(result: PerplexityResult, compared: PerplexityResult | undefined, columns: number): string {
   const runs = compared === undefined ? [result] : [result, compared];
   const row = (name: string, cell: (run: PerplexityResult) => string): string[] => [name, ...runs.map(cell)];
+  const patterns = runs.map(({ pattern }) => formatPattern(pattern));
+  // A long one would push the figures out of sight.
+  const wide = patterns.join('').length + LABELS + 2 * patterns.length > columns;
   const rows = [
-    row('pattern', ({ pattern }) => formatPattern(pattern)),
+    ...(wide && compared === undefined ? [] : [['pattern', ...(wide ? ['1', '2'] : patterns)]]),
     row('positions', ({ positions }) => positions),
     row('tokens', ({ tokens }) => formatCount(tokens)),
     row('tokens/s', ({ tokensPerSecond }) => formatRate(tokensPerSecond)),
@@ -107,5 +113,8 @@ function describe(result: PerplexityResult, compared: PerplexityResult | undefin
       ? ''
       : '\n\nPeak memory is the process’s so far; the second column can only be higher.' +
         (compared.tokens === result.tokens ? '' : ' Perplexities of different lengths do not compare.');
-  return formatTable(rows, [1, 2]) + remark;
+  const below = !wide
+    ? ''
+    : `\n\n${patterns.map((text, i) => `pattern${compared ? ` ${i + 1}` : ''}:\n${text}`).join('\n')}`;
+  return formatTable(rows, [1, 2]) + below + remark;
 }
