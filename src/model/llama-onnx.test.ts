@@ -40,6 +40,31 @@ describe('an exported Llama', () => {
   });
   afterAll(() => device.dispose());
 
+  it('has a tied matrix once, and multiplies with it', async () => {
+    const config = { ...TINY, tiedEmbeddings: true };
+    const tied = new Map(weights);
+    tied.delete('lm_head.weight');
+    const opened = openLlamaWeights(checkpointOf(tied), config, {
+      format: 'safetensors',
+      weights: 'f32',
+      source: 'tiny',
+    });
+    const graph = await llamaOnnxGraph(config, opened, { pattern: PATTERN });
+    const size = `${TINY.vocabularySize},${TINY.hiddenSize}`;
+    expect(graph.initializers.filter(({ shape }) => `${shape}` === size)).toHaveLength(1);
+    const { model } = await exportOnnx(graph);
+    const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+    const ids = idsOf(40);
+    const { logits } = await session.run({
+      input_ids: new Tensor('int64', int64(ids), [1, 40]),
+      attention_mask: new Tensor('int64', int64(ids.map(() => 1)), [1, 40]),
+    });
+    const embedding = weights.get('model.embed_tokens.weight');
+    if (embedding === undefined) throw new Error('there is no embedding');
+    const want = definition(TINY, new Map(weights).set('lm_head.weight', embedding), ids, CAUSAL).flat();
+    expect(largestDifference(logits?.data as Float32Array, want)).toBeLessThan(1e-4 * Math.max(...want.map(Math.abs)));
+  });
+
   it('gives the logits of the definition and of the native path at any length', async () => {
     const { model } = await exported(PATTERN);
     const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 });

@@ -7,6 +7,7 @@ import {
   type Graph,
   GraphBuilder,
   gather,
+  gemm,
   linear,
   type Node,
   ROWS,
@@ -49,17 +50,13 @@ export async function llamaOnnxGraph(
   const builder = GraphBuilder.from({ ...layers, nodes: layers.nodes.map(withoutSinkQuery), outputs: [] });
   const hidden = layers.values.get('last_hidden');
   if (hidden === undefined) throw new ArgumentError('the graph of the layers has no last_hidden');
-  const name = weights.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
-  builder.output(
-    linear(builder, hidden, weights.matrix(name), { accuracyLevel: 0, name: 'lm_head' }),
-    'logits of rows',
-  );
+  builder.output(headOf(builder, hidden, weights), 'logits of rows');
   const rest = builder.build();
   const joined: Graph = {
     ...rest,
     inputs: tokens.inputs,
     nodes: [...tokens.nodes, ...rest.nodes],
-    initializers: [...tokens.initializers, ...rest.initializers],
+    initializers: [...tokens.initializers, ...rest.initializers.filter(({ name }) => name !== EMBEDDING)],
     values: new Map([...rest.values, ...tokens.values]),
   };
   const graph = options.keepRows ? joined : withBatchAxis(joined, { shape: SHAPE, keyMask: KEY_MASK });
@@ -80,6 +77,20 @@ export async function llamaOnnxGraph(
     ]),
   );
   return whole.build();
+}
+
+/** The table of the embedding, which a tied head multiplies with. */
+const EMBEDDING = 'tokens/embedding';
+
+/** hidden [rows, hidden] to [rows, vocabulary]. A tied matrix of float32 is in the file once. */
+function headOf(graph: GraphBuilder, hidden: Value, weights: LlamaWeights): Value {
+  const name = 'lm_head';
+  if (!weights.tiedEmbeddings)
+    return linear(graph, hidden, weights.matrix('lm_head.weight'), { accuracyLevel: 0, name });
+  const matrix = weights.matrix('model.embed_tokens.weight');
+  if (matrix.bits !== 32) return linear(graph, hidden, matrix, { accuracyLevel: 0, name });
+  const table = graph.initializer(EMBEDDING, 'float32', [matrix.rows, matrix.columns], matrix.load);
+  return gemm(graph, hidden, table, undefined, { transB: true, name });
 }
 
 /** Everything before the first layer: embeddings and angles of all rows, batch and length, the mask of keys. */

@@ -28,6 +28,7 @@ await using model = await loadLanguageModel(values.model);
 const pattern = values.pattern === undefined ? {} : { pattern: parsePattern(values.pattern) };
 for (const path of positionals) {
   const bytes = readFileSync(path).subarray(0, Number(values.length));
+  if (bytes.length === 0) throw new Error(`${path} is empty: there is nothing to measure`);
   // With --windows: sequences of the context, each from its own beginning, as in training.
   const size = values.windows ? model.config.context : bytes.length;
   let [bits, seconds] = [0, 0];
