@@ -76,6 +76,8 @@ describe('openCheckpoint', () => {
     const empty = await folder('empty', { 'readme.md': 'x' });
     await failure(empty).toThrow(/looked for model\.safetensors\.index\.json, model\.safetensors, model\.gguf/);
     await failure(join(empty, 'readme.md')).toThrow('is no weight file by its name');
+    const broken = await folder('broken', { 'model.gguf': '' });
+    await failure(broken).toThrow('model.gguf: is empty; it may be what a broken download left');
     const several = await folder('several', { 'a.gguf': ggufFile({}), 'b.gguf': ggufFile({}) });
     await failure(several).toThrow('name one of them: a.gguf, b.gguf');
     const wrong = await folder('wrong', { 'model.gguf': ggufFile({}), 'config.json': '{' });

@@ -82,6 +82,7 @@ function ownerWanted(path: string): string {
 async function withSource<T>(file: string, open: (source: ByteSource) => Promise<T>): Promise<T> {
   const source = await fileSource(file);
   try {
+    if (source.size === 0) throw new CheckpointError(`${file}: is empty; it may be what a broken download left`);
     return await open(source);
   } catch (error) {
     await source.close?.();
