@@ -42,6 +42,8 @@ describe('farfield', () => {
     [['mask', '--patern', 'window:3'], "unknown option '--patern'\n(Did you mean --pattern?)"],
     [['mask'], "option '--pattern <pattern>' is needed"],
     [['mask', '--pattern', 'dense', '--length', '1.5'], 'It must be a whole number of at least 1.'],
+    [['explore', '--no-open', '--port', '65536'], 'It must be a whole number from 0 to 65535.'],
+    [['explore', '--no-open', '--length', '1048577'], 'It must be a whole number from 16 to 1048576.'],
     [['mask', '--pattern', 'dense', 'stray'], 'too many arguments'],
     [['bench', 'attention', '--pattern', 'dense', '--compare', 'torch'], 'torch is not one of onnxruntime-dense'],
   ])('exits with 2 for the wrong command line %s', async (args, message) => {

@@ -33,8 +33,8 @@ export const registerExplore: Register = (program, start) => {
     ],
   })
     .option('--pattern <pattern>', 'the pattern to begin with, for example "sinks:4+window:1024", or its JSON')
-    .option('--length <tokens>', 'tokens to begin with, 16 to 1048576', integer(16))
-    .option('--port <number>', 'port of this machine; 0 is any that is free', integer(0), 0)
+    .option('--length <tokens>', 'tokens to begin with, 16 to 1048576', integer(16, 1_048_576))
+    .option('--port <number>', 'port of this machine; 0 is any that is free', integer(0, 65_535), 0)
     .option('--no-open', 'do not open a browser')
     .action(start(explore));
 };
