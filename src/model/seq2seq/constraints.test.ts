@@ -41,6 +41,20 @@ describe('constrain', () => {
     expect(allowed([2], [], { firstToken: 3, lastToken: END }, 1)).toEqual([END]);
   });
 
+  it('makes a token that is set certain, so that outputs are not ranked by it', async () => {
+    const scores = Float32Array.of(-1, -2, -3, -4);
+    constrain(scores, { prefix: [2], ids: [], maxTokens: 9, endToken: END }, { firstToken: 3 });
+    expect([...scores]).toEqual([-Infinity, -Infinity, -Infinity, 0]);
+    // After token 3, the end at once has -1.5 by itself; with token 1, and then the end that is set, -1 in all, which is more for each token.
+    const next = async (outputs: readonly (readonly number[])[]) =>
+      outputs.map((ids) => {
+        const own = ids.length === 2 ? Float32Array.of(-9, -1, -9, -9) : Float32Array.of(-1.5, -1, -9, -9);
+        constrain(own, { prefix: [2], ids, maxTokens: 3, endToken: END }, { firstToken: 3, lastToken: END });
+        return own;
+      });
+    expect(await beamSearch({ beams: 2, maxTokens: 3, lengthPenalty: 1, endToken: END, next })).toEqual([3, 1, END]);
+  });
+
   it('holds in a beam search, which gives nothing where nothing may follow', async () => {
     const next = async (outputs: readonly (readonly number[])[]) =>
       outputs.map((ids) => {

@@ -33,15 +33,18 @@ export interface OutputSoFar {
   readonly endToken: number | undefined;
 }
 
-/** Sets the scores [vocabulary] of tokens that may not follow to -Infinity, in place. */
+/**
+ * Sets the scores [vocabulary], log probabilities or logits, of tokens that may not follow to -Infinity, in place. A token that is set is
+ * certain: 0, as in transformers, so that a beam search does not rank outputs by it.
+ */
 export function constrain(scores: Float32Array, output: OutputSoFar, constraints: OutputConstraints): void {
   const { prefix, ids, maxTokens, endToken } = output;
   const { minTokens = 0, noRepeat = 0, firstToken, lastToken } = constraints;
   const last = ids.length === maxTokens - 1 ? lastToken : undefined;
   const only = last ?? (ids.length === 0 ? firstToken : undefined);
   if (only !== undefined) {
-    scores.fill(-Infinity, 0, only);
-    scores.fill(-Infinity, only + 1);
+    scores.fill(-Infinity);
+    scores[only] = 0;
     return;
   }
   if (endToken !== undefined && ids.length + 1 < minTokens) scores[endToken] = -Infinity;
