@@ -29,6 +29,8 @@ export default defineConfig({
   target: ['node20', 'es2023'],
   fixedExtension: false,
   dts: true,
+  // What is disposed of has its types from there; a project that targets ES2023 or earlier may not name it.
+  banner: { dts: '/// <reference lib="esnext.disposable" />' },
   deps: { skipNodeModulesBundle: true, neverBundle: [/^node:/] },
   copy: globSync('src/attention/wasm/build/*.wasm').map((from) => ({ from, to: 'dist/attention/wasm/build' })),
   checks: { pluginTimings: false },
