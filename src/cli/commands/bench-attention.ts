@@ -7,7 +7,7 @@ import { type Contender, compileProblem, type Problem } from '../bench/problem.t
 import { timeInTurns } from '../bench/timing.ts';
 import { addCommand, integer, listOf, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatCount, formatDuration, formatPercent, formatRate, formatTable } from '../format.ts';
+import { formatBytes, formatCount, formatDuration, formatPercent, formatRate, formatTable, wrap } from '../format.ts';
 
 /** What the process that measures memory does. */
 const RUNS_FOR_MEMORY = 2;
@@ -92,7 +92,7 @@ async function benchAttention(options: Options, context: CommandContext): Promis
       maskMilliseconds,
       results,
     },
-    describe(problem, results, { pairs, density, maskMilliseconds, repeat: options.repeat }),
+    describe(problem, results, { pairs, density, maskMilliseconds, repeat: options.repeat }, context.columns),
   );
 }
 
@@ -152,6 +152,7 @@ function describe(
   { pattern, length, heads, width, threads }: Problem,
   results: readonly BenchResult[],
   about: { pairs: number; density: number; maskMilliseconds: number; repeat: number },
+  columns: number,
 ): string {
   const ours = results[0]?.milliseconds ?? Number.NaN;
   const rows = results.map(({ name, milliseconds, runs, peakMemoryBytes, gigaflops }) => [
@@ -172,7 +173,10 @@ function describe(
     '',
     formatTable([header, ...rows], [1, 2, 3, 4, 5]),
     '',
-    `Medians of ${about.repeat}, in turns. GFLOPS count the pairs asked for: the pattern's, or all of them for dense.`,
+    wrap(
+      `Medians of ${about.repeat}, in turns. GFLOPS count the pairs asked for: the pattern's, or all of them for dense.`,
+      columns,
+    ),
     'Peak memory is that of a process of its own, Node and the inputs included.',
     ...checked.map(
       ({ name, largestDifference }) =>
