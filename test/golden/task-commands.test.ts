@@ -386,6 +386,8 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
     const model = await wordModel('longformer-tokencls', join(folder, 'wrong'), { size: 120 });
     const text = await write('text.txt', 'w8 w9');
     const image = await write('photo.txt', PNG);
+    const blank = await write('blank.html', '<p> </p>');
+    const nothing = await write('nothing.txt', '');
     const large = await wordModel('longformer-tokencls', join(folder, 'large'), { size: 130 });
     const noTokenizer = join(GOLDEN, 'hf/longformer-tokencls');
     for (const [args, code, message] of [
@@ -426,6 +428,8 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
         1,
         'model_type is "fnet", which cannot be exported; Farfield exports llama, mistral, gpt2',
       ],
+      [['classify', '--model', model, '--text', blank], 1, 'blank.html: there is no text in it'],
+      [['generate', '--model', model, '--prompt-file', nothing], 1, 'nothing.txt: there is no text in it'],
       [['classify', '--model', join(folder, 'nowhere'), '--text', text], 1, 'there is no such file or folder'],
       [['tag', '--model', model, '--text', text, '--pattern', 'window:4'], 1, 'a Longformer has windows of its own'],
       [['tag', '--model', model, '--text', text, '--pattern', 'windo:4'], 1, 'windo'],

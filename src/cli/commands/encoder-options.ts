@@ -92,7 +92,9 @@ async function openBehindProgress<Model>(
 /** A txt, md or html file. @throws FarfieldError where it cannot be read, TextError where it is not text. */
 export async function openDocument(path: string, option: string): Promise<TextDocument> {
   try {
-    return readDocument(await readFile(path), path);
+    const document = readDocument(await readFile(path), path);
+    if (document.text.trim() === '') throw new FarfieldError(`${option} ${path}: there is no text in it`);
+    return document;
   } catch (error) {
     if (error instanceof FarfieldError) throw error;
     const code = (error as NodeJS.ErrnoException).code;

@@ -117,6 +117,8 @@ async function promptOf(
     return { messages: readMessages(await readText(messages, '--messages'), messages) };
   }
   const text = promptFile === undefined ? (prompt ?? '') : await readText(promptFile, '--prompt-file');
+  if (promptFile !== undefined && text === '')
+    throw new FarfieldError(`--prompt-file ${promptFile}: there is no text in it`);
   if (!chat) {
     if (system !== undefined) throw new FarfieldError('generate: --system needs --chat');
     return { prompt: text };
