@@ -273,8 +273,8 @@ class Parser {
       const found = start >= this.#text.length ? 'the text ends here' : 'unexpected character';
       return this.#error(`${found}; expected "(", "!" or one of ${known}`, start);
     }
-    const near = nearest(word);
-    const hint = near === undefined ? ` (known: ${known})` : `; did you mean "${near}"?`;
+    const near = nearest(word).map((candidate) => `"${candidate}"`);
+    const hint = near.length === 0 ? ` (known: ${known})` : `; did you mean ${near.join(' or ')}?`;
     return this.#error(`unknown word ${JSON.stringify(shorten(word))}${hint}`, start);
   }
 
@@ -301,15 +301,17 @@ function shorten(word: string): string {
   return word.length > 40 ? `${word.slice(0, 40)}...` : word;
 }
 
-/** The known word with the fewest edits, if they are at most half of its letters. */
-function nearest(word: string): string | undefined {
+/** The known words that begin so; else the one with the fewest edits, if they are at most half of its letters. */
+function nearest(word: string): string[] {
+  const begun = WORDS.filter((known) => known.toLowerCase().startsWith(word.toLowerCase()));
+  if (word.length >= 3 && begun.length > 0) return begun;
   const distances = WORDS.map((known) => ({
     known,
     distance: editDistance(word.slice(0, 32).toLowerCase(), known.toLowerCase()),
   }));
   distances.sort((a, b) => a.distance - b.distance);
   const [best] = distances;
-  return best !== undefined && best.distance <= best.known.length / 2 ? best.known : undefined;
+  return best !== undefined && best.distance <= best.known.length / 2 ? [best.known] : [];
 }
 
 /** Levenshtein distance: insertions, deletions and replacements that turn a into b. */

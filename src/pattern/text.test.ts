@@ -80,6 +80,7 @@ describe('parsePattern', () => {
   const errors: [string, RegExp][] = [
     ['', /the text ends here; expected "\(", "!" or one of aShape, axial, .*causal, .*, window/],
     ['windw:3', /unknown word "windw"; did you mean "window"\?/],
+    ['random:8', /unknown word "random"; did you mean "randomBlocks" or "randomTokens"\?/],
     ['Causal', /did you mean "causal"/],
     ['bigbird(block=8)', /did you mean "bigBird"/],
     ['bigBird:3', /expected "\(" after bigBird; its parameters are block, window, global, random/],
