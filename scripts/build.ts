@@ -34,7 +34,8 @@ function isStale(): boolean {
   });
 }
 
-function node(...args: string[]): void {
+function node(what: string, ...args: string[]): void {
+  process.stderr.write(`build: ${what}\n`);
   const { status, signal } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
   if (status !== 0) {
     process.stderr.write(`build: ${args[0]} ended with ${signal ?? `exit code ${status}`}\n`);
@@ -43,8 +44,8 @@ function node(...args: string[]): void {
 }
 
 if (!process.argv.includes('--if-stale') || isStale()) {
-  if (existsSync(`${root}scripts/build-wasm.ts`)) node('scripts/build-wasm.ts');
-  node('node_modules/tsdown/dist/run.mjs', '--logLevel', 'warn');
-  if (existsSync(`${root}scripts/build-explorer.ts`)) node('scripts/build-explorer.ts');
+  if (existsSync(`${root}scripts/build-wasm.ts`)) node('the kernels', 'scripts/build-wasm.ts');
+  node('the package', 'node_modules/tsdown/dist/run.mjs', '--logLevel', 'warn');
+  if (existsSync(`${root}scripts/build-explorer.ts`)) node("the explorer's page", 'scripts/build-explorer.ts');
   writeFileSync(stamp, '');
 }

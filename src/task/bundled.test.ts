@@ -19,6 +19,12 @@ test('farfield-small opens by its name, with heads of several patterns and a con
   expect(statSync(`${folder}model.safetensors`).size).toBeLessThan(8e6);
 });
 
+test('a name that is nearly its own is told so', async () => {
+  await expect(loadLanguageModel('farfield-smal')).rejects.toThrow(
+    'farfield-smal: there is no such file or folder; the model of the package is farfield-small',
+  );
+});
+
 test.skipIf(!existsSync(book))(
   'farfield-small predicts a book that it has never read better than gzip -9 packs it',
   async () => {

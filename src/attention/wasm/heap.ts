@@ -21,9 +21,12 @@ interface Gap {
   end: number;
 }
 
+/** A WebAssembly.Memory; an object where a project that uses this has no types of WebAssembly. */
+type Memory = typeof globalThis extends { WebAssembly: { Memory: { prototype: infer Type } } } ? Type : object;
+
 /** A first-fit allocator over one shared WebAssembly.Memory. Addresses and sizes are in bytes; blocks are 64-byte aligned. */
 export class Heap {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: Memory;
   readonly #gaps: Gap[] = [];
   readonly #sizes = new Map<number, number>();
   readonly #buffers = new WeakSet<ArrayBufferLike>();
