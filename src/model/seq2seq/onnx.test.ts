@@ -4,15 +4,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../../attention/index.ts';
 import { createNodeBackend, exportOnnx, type Graph } from '../../graph/index.ts';
 import { allClose } from '../../graph/testing.ts';
-import { RandomTensors } from '../encoder/random.ts';
 import type { Seq2SeqModel } from './architecture.ts';
 import { findSeq2Seq } from './architectures.ts';
 import { seq2seqOnnxGraphs } from './onnx.ts';
 import { Seq2Seq } from './seq2seq.ts';
+import { LargeTensors, TINY_LED, TINY_PEGASUS, VOCABULARY } from './testing.ts';
 
 const LONGT5 = {
   model_type: 'longt5',
-  vocab_size: 60,
+  vocab_size: VOCABULARY,
   d_model: 16,
   d_kv: 8,
   d_ff: 24,
@@ -23,39 +23,6 @@ const LONGT5 = {
   relative_attention_max_distance: 20,
   global_block_size: 4,
 };
-const BART = {
-  vocab_size: 60,
-  d_model: 16,
-  encoder_layers: 2,
-  decoder_layers: 2,
-  encoder_attention_heads: 2,
-  decoder_attention_heads: 2,
-  encoder_ffn_dim: 24,
-  decoder_ffn_dim: 24,
-};
-const LED = {
-  ...BART,
-  model_type: 'led',
-  attention_window: 8,
-  max_encoder_position_embeddings: 400,
-  max_decoder_position_embeddings: 400,
-};
-const PEGASUS = {
-  ...BART,
-  model_type: 'bigbird_pegasus',
-  block_size: 4,
-  num_random_blocks: 2,
-  max_position_embeddings: 400,
-};
-
-/** Weights so large that attention is peaked. */
-class LargeTensors extends RandomTensors {
-  override ask(name: string, shape: readonly number[]) {
-    const asked = super.ask(name, shape);
-    if (shape.length === 1 && name.endsWith('.weight')) return asked;
-    return { ...asked, load: async () => (await asked.load()).map((value) => 12 * value) };
-  }
-}
 
 function modelOf(config: Readonly<Record<string, unknown>>): Seq2SeqModel {
   return findSeq2Seq(config, 'test').read(config, { source: 'test', tensors: new LargeTensors() });
@@ -102,8 +69,8 @@ function padded(rows: Rows, value: number): number[][] {
 describe.each([
   ['a LongT5 with a window', LONGT5],
   ['a LongT5 with summaries', { ...LONGT5, encoder_attention_type: 'transient-global' }],
-  ['an LED', LED],
-  ['a BigBird-Pegasus', PEGASUS],
+  ['an LED', TINY_LED],
+  ['a BigBird-Pegasus', TINY_PEGASUS],
 ])('%s as files', (_, config) => {
   it('gives what the native path gives, at any length and in batches, in onnxruntime-node and onnxruntime-web', async () => {
     const graphs = seq2seqOnnxGraphs(modelOf(config), new LargeTensors());

@@ -4,48 +4,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDevice, type WasmDevice } from '../../attention/index.ts';
 import { createNodeBackend, exportOnnx } from '../../graph/index.ts';
 import { allClose } from '../../graph/testing.ts';
-import { RandomTensors } from '../encoder/random.ts';
 import { findSeq2Seq } from './architectures.ts';
 import { Seq2SeqReader } from './reader.ts';
 import { readerOnnxGraph } from './reader-onnx.ts';
+import { LargeTensors, TINY_LED, TINY_PEGASUS } from './testing.ts';
 
-const VOCABULARY = 60;
 const END = 2;
-const BART = {
-  vocab_size: VOCABULARY,
-  d_model: 16,
-  encoder_layers: 2,
-  decoder_layers: 2,
-  encoder_attention_heads: 2,
-  decoder_attention_heads: 2,
-  encoder_ffn_dim: 24,
-  decoder_ffn_dim: 24,
-  decoder_start_token_id: 4,
-  eos_token_id: END,
-};
-const LED = {
-  ...BART,
-  model_type: 'led',
-  attention_window: 8,
-  max_encoder_position_embeddings: 900,
-  max_decoder_position_embeddings: 700,
-};
-const PEGASUS = {
-  ...BART,
-  model_type: 'bigbird_pegasus',
-  block_size: 4,
-  num_random_blocks: 2,
-  max_position_embeddings: 700,
-};
-
-/** Weights so large that attention is peaked. */
-class LargeTensors extends RandomTensors {
-  override ask(name: string, shape: readonly number[]) {
-    const asked = super.ask(name, shape);
-    if (shape.length === 1 && name.endsWith('.weight')) return asked;
-    return { ...asked, load: async () => (await asked.load()).map((value) => 12 * value) };
-  }
-}
+const IDS = { decoder_start_token_id: 4, eos_token_id: END };
+const LED = { ...TINY_LED, ...IDS };
+const PEGASUS = { ...TINY_PEGASUS, ...IDS };
 
 let device: WasmDevice;
 beforeAll(async () => {
