@@ -24,8 +24,7 @@ const CONTEXT = 64;
 const PATTERN = 'sinks:2+window:16|sinks:2+window:8/4';
 
 /** The model of sixth.json, but small. */
-const MODEL = {
-  kind: 'gpt',
+const SIZES = {
   hiddenSize: 16,
   layers: 2,
   heads: 2,
@@ -33,16 +32,10 @@ const MODEL = {
   activation: 'swiglu',
   normalization: 'rms',
   normEpsilon: 0.00001,
-  patterns: [PATTERN],
-};
+} as const;
+const MODEL = { kind: 'gpt', ...SIZES, patterns: [PATTERN] };
 const GPT: GptConfig = {
-  hiddenSize: 16,
-  layers: 2,
-  heads: 2,
-  context: CONTEXT,
-  activation: 'swiglu',
-  normalization: 'rms',
-  normEpsilon: 0.00001,
+  ...SIZES,
   patterns: [parsePattern(PATTERN)],
   matches: [2, 4],
   vocabularySize: byteVocabulary.size,
