@@ -20,7 +20,7 @@ import { createData, hostTensor } from './tensor-data.ts';
 /** Wide activations of a segment exist for this many rows; smaller chunks make matrix products less efficient. */
 const DEFAULT_ROW_CHUNK = 1024;
 
-/** The same where weights are streamed, which is for those who want little memory: it takes no more time, the weights' loading beside it. */
+/** The same where weights are streamed, for who wants little memory. */
 const STREAMED_ROW_CHUNK = 512;
 
 /** A dense segment, or where weights are streamed a part of one. */

@@ -9,9 +9,9 @@ const ALIGNMENT = 64;
 const STATIC = 2048;
 
 /**
- * Large blocks begin at places of their own modulo PAGE. Rows of equal numbers of several tensors would else lie in the same few sets of a
- * processor's caches, and drive each other out where rows far apart are read: strided attention takes 5% more time then on Zen 3. Rows of
- * 256 bytes, STAGGER apart, share no set of a cache of 4 KiB a way, nor of one of 64.
+ * Large blocks begin at places of their own modulo PAGE: rows of equal numbers of several tensors, as a scattered pattern reads them, would
+ * else lie in the same few sets of a processor's caches. Of eight tensors, rows of 256 bytes share no set of a cache of 4 KiB a way,
+ * nor of one of 64. What it brings is in docs/benchmarks.md.
  */
 const LARGE = 4 * PAGE;
 const STAGGER = 5376;
