@@ -14,6 +14,7 @@ export default defineConfig({
   },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/kernels/*.test.ts'],
+    setupFiles: ['test/seed.ts'],
     testTimeout: 120_000,
     // Opening a device compiles its kernels, which takes a while beside other files' tests.
     hookTimeout: 120_000,
