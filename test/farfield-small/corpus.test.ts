@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { globSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -121,6 +121,23 @@ describe('the corpus of farfield-small', () => {
       });
     }
     expect(listed[2]).toMatchObject({ source: 'npm@1.2.3', licence: 'MIT' });
+  });
+
+  it.each([
+    ['npm', 'docs/content/**/*.md', ['npm/docs']],
+    ['readmes', '{README,Readme,readme}.{md,markdown}', ['express/README.md', '@scope/own/README.md']],
+  ])('names the part %s and its glob where nothing matches, and writes nothing', async (part, glob, moved) => {
+    const other = join(folder, 'other');
+    for (const path of moved) await rename(join(folder, 'packages', path), join(folder, 'packages', `${path}.away`));
+    try {
+      await expect(run('--book', join(folder, 'book.txt'), '--to', other)).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining(`corpus: ${part}: ${glob} matches nothing in `),
+      });
+      expect(existsSync(other)).toBe(false);
+    } finally {
+      for (const path of moved) await rename(join(folder, 'packages', `${path}.away`), join(folder, 'packages', path));
+    }
   });
 
   it('asks for the book', async () => {

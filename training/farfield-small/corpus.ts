@@ -26,6 +26,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 /** Packages whose files are held out to measure with. */
 const HELD_OUT = ['commander', 'valibot', '@types/node'];
 const PERMISSIVE = ['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'BlueOak-1.0.0'];
+const README = '{README,Readme,readme}.{md,markdown}';
 /** Columns of a printed book's lines. */
 const COLUMNS = 72;
 
@@ -127,6 +128,7 @@ function filesOf(name: string, pattern: string): Part {
   const documents = globSync(pattern, { cwd: root })
     .toSorted()
     .map((path) => ({ name: path, text: readFileSync(join(root, path), 'utf8') }));
+  if (documents.length === 0) refuse(name, pattern, root);
   return { name, source: versionOf(name), licence: manifestOf(name).license ?? 'none', documents };
 }
 
@@ -138,15 +140,22 @@ function readmes(): Part {
     .filter((name) => PERMISSIVE.includes(manifestOf(name).license ?? ''))
     .toSorted();
   const documents = names.flatMap((name) => {
-    const [path] = globSync('{README,Readme,readme}.{md,markdown}', { cwd: join(packages, name) }).toSorted();
+    const [path] = globSync(README, { cwd: join(packages, name) }).toSorted();
     return path === undefined ? [] : [{ name: `${name}.md`, text: readFileSync(join(packages, name, path), 'utf8') }];
   });
+  if (documents.length === 0) refuse('readmes', README, `the packages of ${packages} with a permissive licence`);
   return {
     name: 'readmes',
     source: 'the Readme of each package of package-lock.json',
     licence: PERMISSIVE.join(', '),
     documents,
   };
+}
+
+/** Ends the program: a corpus that lacks a part would look whole. */
+function refuse(part: string, pattern: string, where: string): never {
+  process.stderr.write(`corpus: ${part}: ${pattern} matches nothing in ${where}\n`);
+  process.exit(1);
 }
 
 function manifestOf(name: string): { readonly license?: string; readonly version: string } {
