@@ -1,8 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import { FarfieldError } from '../errors.ts';
-import { describeWriteError } from './output-file.ts';
+import { describeWriteError, temporaryBeside } from './output-file.ts';
 
 /**
  * Writes a file part by part, or nothing: to a temporary name beside it, then renamed. For files that do not fit in memory;
@@ -14,7 +12,7 @@ export async function writeOutputStream(
   parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: { readonly onProgress?: (bytes: number) => void; readonly signal?: AbortSignal } = {},
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.part`);
+  const temporary = await temporaryBeside(path);
   const cannot = (cause: unknown): never => {
     throw new FarfieldError(`cannot write ${path}: ${describeWriteError(cause)}`, { cause });
   };

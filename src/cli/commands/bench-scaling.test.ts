@@ -72,7 +72,7 @@ describe('farfield bench scaling', () => {
     const { code, stderr } = await farfield('bench', 'scaling', '--svg', 'no/such/folder/scaling.svg');
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: 'farfield: cannot write no/such/folder/scaling.svg: its folder does not exist\n',
+      stderr: 'farfield: --svg no/such/folder/scaling.svg: its folder does not exist; make no/such/folder first\n',
     });
     // Measuring first would take minutes.
   }, 30_000);

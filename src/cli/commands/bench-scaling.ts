@@ -1,7 +1,4 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
-import { FarfieldError } from '../../errors.ts';
 import { drawChart, type Line, letter } from '../bench/scaling/chart.ts';
 import { drawChartSvg } from '../bench/scaling/chart-svg.ts';
 import { type Family, families } from '../bench/scaling/families.ts';
@@ -10,7 +7,7 @@ import { type Curve, measureScaling } from '../bench/scaling/measure.ts';
 import { addCommand, integer, listOf, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatCount, formatDuration, formatTable, wrap } from '../format.ts';
-import { writeOutputFile } from '../output-file.ts';
+import { checkOutputFile, writeOutputFile } from '../output-file.ts';
 
 interface Options {
   readonly family?: readonly string[];
@@ -55,10 +52,8 @@ export const registerBenchScaling: Register = (bench, start) => {
 
 async function benchScaling(options: Options, context: CommandContext): Promise<void> {
   const { family, from, to, heads, dim, threads, repeat, limit, svg } = options;
-  if (svg !== undefined && !existsSync(dirname(svg))) {
-    // Said before minutes of measuring, not after.
-    throw new FarfieldError(`cannot write ${svg}: its folder does not exist`);
-  }
+  // Said before minutes of measuring, not after.
+  if (svg !== undefined) await checkOutputFile(svg, '--svg');
   const chosen = families.filter(({ name }) => family === undefined || family.includes(name));
   const lengths: number[] = [];
   for (let length = from; length <= to; length *= 2) lengths.push(length);

@@ -11,7 +11,7 @@ import type { CommandContext } from '../context.ts';
 import { drawHeat, HEAT_STEPS, heatedCharacters } from '../demo/heat.ts';
 import { drawPage, type PagePassage } from '../demo/page.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTable, wrap } from '../format.ts';
-import { writeOutputFile } from '../output-file.ts';
+import { checkOutputFile, writeOutputFile } from '../output-file.ts';
 import { readText } from './model-options.ts';
 import { figuresOf } from './perplexity-figures.ts';
 
@@ -64,6 +64,7 @@ export const registerDemo: Register = (program, start) => {
 };
 
 async function demonstrate(options: Options, context: CommandContext): Promise<void> {
+  if (options.html !== undefined) await checkOutputFile(options.html, '--html');
   const path = options.file ?? defaultText();
   const whole = new TextEncoder().encode(await readText(path, 'demo'));
   if (whole.length < 2)

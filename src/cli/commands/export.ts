@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Option } from 'commander';
 import { ArgumentError } from '../../errors.ts';
@@ -8,6 +7,7 @@ import { formatPattern, parsePattern } from '../../pattern/index.ts';
 import { addCommand, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes } from '../format.ts';
+import { checkOutputFile, makeOutputFolder } from '../output-file.ts';
 import { hubProgress } from './hub-progress.ts';
 import { noteLeftOut } from './model-options.ts';
 import { addOnnxFileOptions, type OnnxFileOptions, writeOnnxFiles } from './write-onnx.ts';
@@ -81,6 +81,7 @@ export const registerExport: Register = (program, start) => {
 
 async function exportModel(options: Options, context: CommandContext): Promise<void> {
   const given = options.pattern === undefined ? undefined : parsePattern(options.pattern);
+  if (options.out.endsWith('.onnx')) await checkOutputFile(options.out, '--out');
   using download = hubProgress(context);
   const opened = await openForExport(options.model, {
     ...(given === undefined ? { trainedPattern: true } : { pattern: given }),
@@ -98,7 +99,7 @@ async function exportModel(options: Options, context: CommandContext): Promise<v
         `an encoder-decoder is ${parts.map(({ name }) => `${name}.onnx`).join(', ')}; let --out name a folder for them`,
       );
     }
-    if (isFolder) await mkdir(options.out, { recursive: true });
+    await (isFolder ? makeOutputFolder : checkOutputFile)(options.out, '--out');
     const files: string[] = [];
     const graphs = [];
     for (const { name, graph, weightBytes } of parts) {

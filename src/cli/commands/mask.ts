@@ -3,7 +3,7 @@ import { causal, formatPattern, intersect, parsePattern } from '../../pattern/in
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, formatTable } from '../format.ts';
-import { writeOutputFile } from '../output-file.ts';
+import { checkOutputFile, writeOutputFile } from '../output-file.ts';
 
 interface Options {
   readonly pattern: string;
@@ -59,6 +59,8 @@ async function mask(options: Options, context: CommandContext): Promise<void> {
   const { length, keys = length, heads, head, svg, png, size } = options;
   const parsed = parsePattern(options.pattern);
   const pattern = options.causal ? intersect(parsed, causal()) : parsed;
+  if (svg !== undefined) await checkOutputFile(svg, '--svg');
+  if (png !== undefined) await checkOutputFile(png, '--png');
   const started = performance.now();
   const compiled = compileMask(pattern, { queries: length, keys, heads });
   const compileMilliseconds = performance.now() - started;

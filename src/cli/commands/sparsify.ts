@@ -8,6 +8,7 @@ import { loadTokenizer } from '../../text/node.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatCount, formatTable } from '../format.ts';
+import { checkOutputFile } from '../output-file.ts';
 import { openDocument } from './encoder-options.ts';
 import { hubProgress } from './hub-progress.ts';
 import { type OpenedDense, openDense } from './open-dense.ts';
@@ -92,6 +93,7 @@ function collectLayers(text: string, before: readonly LayerPattern[] = []): Laye
 
 async function sparsify(options: Options, context: CommandContext): Promise<void> {
   const pattern = parsePattern(options.pattern);
+  await checkOutputFile(options.out, '--out');
   const text = options.text === undefined ? undefined : (await openDocument(options.text, '--text')).text;
   using download = hubProgress(context);
   const { positions, layer: layers = [] } = options;

@@ -102,7 +102,9 @@ describe('diskFolder', () => {
   it('says why it cannot be written', async () => {
     writeFileSync(join(path, 'file'), '');
     const folder = diskFolder(join(path, 'file', 'run'));
-    await expect(train(optionsOf(1, { folder }))).rejects.toThrow('a file stands where a folder is needed');
+    await expect(train(optionsOf(1, { folder }))).rejects.toThrow(
+      `cannot keep saves in ${join(path, 'file', 'run')}: a file stands where a folder is needed`,
+    );
   });
 
   it.skipIf(process.platform === 'win32')(

@@ -25,7 +25,10 @@ export function diskFolder(path: string): SaveFolder {
     name: path,
     log: diskLog(join(path, 'log.jsonl'), path),
     async saves() {
-      const entries = await readdir(path, { withFileTypes: true }).catch(emptyWhereMissing);
+      const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
+        if (codeOf(error) === 'ENOENT') return [];
+        throw new CheckpointError(`cannot keep saves in ${path}: ${messageOf(error)}`, { cause: error });
+      });
       return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
     },
     begin: (save) => explained(`save ${join(path, save)}`, () => beginSave(path, save)),
@@ -191,9 +194,4 @@ function messageOf(error: unknown): string {
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
-}
-
-function emptyWhereMissing(error: unknown): [] {
-  if (codeOf(error) === 'ENOENT') return [];
-  throw new CheckpointError(`cannot read the folder of saves: ${messageOf(error)}`, { cause: error });
 }
