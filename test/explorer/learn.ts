@@ -118,7 +118,7 @@ export function learnTests(explorer: () => ExplorerPage): void {
     await page.selectOption('#unit', 'MB');
     await page
       .getByRole('alert')
-      .getByText(/tokens need at least .* and the budget is 4 MB/)
+      .getByText(/nothing fits in 4 MB: .* tokens need at least/)
       .waitFor();
     expect(await page.getByRole('article', { name: 'Recommended' }).count()).toBe(1);
     await page.selectOption('#unit', 'GB');

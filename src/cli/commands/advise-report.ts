@@ -1,5 +1,5 @@
 import { formatPattern, type Pattern } from '../../pattern/index.ts';
-import type { Advice, Answer } from '../../task/advise/index.ts';
+import { type Advice, type Answer, decimalBytes } from '../../task/advise/index.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, formatRate, formatTable, wrap } from '../format.ts';
 
 /** The answer of `farfield advise` for a person, in lines of at most `columns` but for a pattern that is longer. */
@@ -9,7 +9,7 @@ export function describeAnswer(answer: Answer, columns: number): string {
   const [best, ...others] = advice;
   if (best === undefined) return '';
   return [
-    `${capital(task.name)} over ${plural(length, 'token')}, within ${formatBudget(memoryBytes)} of memory`,
+    `${capital(task.name)} over ${plural(length, 'token')}, within ${decimalBytes(memoryBytes, Math.floor)} of memory`,
     `${plural(layers, 'layer')}, ${plural(heads, 'head')} of ${width}, ${plural(threads, 'thread')}; this machine runs at ${formatRate(gigaflops)} GFLOPS`,
     '',
     `Recommended: ${best.recommendation.name}`,
@@ -147,19 +147,14 @@ function reach({ reach: tokens }: Advice, length: number): string {
 }
 
 function formatFlops(flops: number): string {
-  const units = ['', ' k', ' M', ' G', ' T', ' P'];
+  const units = ['', 'k', 'M', 'G', 'T', 'P'];
   let value = flops;
   let unit = 0;
   while (value >= 999.5 && unit < units.length - 1) {
     value /= 1000;
     unit++;
   }
-  return `${Number(value.toPrecision(3))}${units[unit]}FLOP`;
-}
-
-/** A budget as people give it, in decimal units: 4 GB. */
-function formatBudget(bytes: number): string {
-  return bytes >= 1e9 ? `${formatRate(bytes / 1e9)} GB` : `${formatRate(bytes / 1e6)} MB`;
+  return `${Number(value.toPrecision(3))} ${units[unit]}FLOP`;
 }
 
 function plural(count: number, name: string): string {

@@ -52,6 +52,7 @@ describe('farfield advise', () => {
   it.each([
     [['--task', 'poetry', '--length', '100'], 1, 'there is no task "poetry"'],
     [['--task', 'qa', '--length', '100000', '--memory', '10MB'], 1, '100,000 tokens need at least'],
+    [['--task', 'qa', '--length', '9', '--memory', '1KB'], 1, 'nothing fits in 1 KB: 9 tokens need at least 2'],
     [['--task', 'qa', '--length', '0'], 2, 'It must be a whole number of at least 1'],
     [['--task', 'qa', '--length', '9', '--memory', 'lots'], 2, 'It must be a size such as 4GB'],
     [['--length', '9'], 2, "option '--task <task>' is needed"],

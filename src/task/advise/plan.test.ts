@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { ArgumentError, MemoryError } from '../../errors.ts';
 import { attentionCost } from '../../mask/index.ts';
 import { allows, checkPattern, keysVisibleLater, type Pattern } from '../../pattern/index.ts';
+import { decimalBytes } from './decimal-bytes.ts';
 import { findTask } from './find-task.ts';
 import { planAttention } from './plan.ts';
 import { tasks } from './recommendations.ts';
@@ -169,6 +170,37 @@ describe('planAttention', () => {
     }
     expect(planAttention({ ...question, memoryBytes: needed }).candidates.length).toBeGreaterThan(0);
     expect(() => planAttention({ ...question, memoryBytes: needed - 1 })).toThrow(MemoryError);
+  });
+
+  it('says the budget and what is needed in three figures, never less of the one or more of the other', () => {
+    const told = (memoryBytes: number): string => {
+      try {
+        planAttention({ task: 'summarization', length: 40_000, heads: 2, width: 16, layers: 2, memoryBytes });
+        return 'it fits';
+      } catch (error) {
+        return error instanceof MemoryError ? error.message : String(error);
+      }
+    };
+    // 200 MiB of the process, and 6 numbers of 4 bytes for each of 2 x 16 columns and 40,000 rows: 240,435,200 bytes.
+    expect(told(1)).toContain('nothing fits in 1 B: 40,000 tokens need at least 241 MB');
+    expect(told(1024)).toContain('nothing fits in 1.02 KB: ');
+    expect(told(209_000_000)).toContain('give more memory: 210 MB are for the process itself, whatever it reads');
+    expect(told(240_435_199)).toContain('nothing fits in 240 MB: 40,000 tokens need at least 241 MB');
+    expect(told(240_435_199)).toContain('give more memory, a shorter text');
+    expect(told(240_435_200)).toBe('it fits');
+  });
+
+  it.each([
+    [1, '1 B', '1 B'],
+    [999, '999 B', '999 B'],
+    [1001, '1 KB', '1.01 KB'],
+    [1_150_000_000, '1.15 GB', '1.15 GB'],
+    [999_999, '999 KB', '1 MB'],
+    [4e9, '4 GB', '4 GB'],
+    [2e15, '2000 TB', '2000 TB'],
+  ])('writes %i bytes as %s, rounded up %s', (bytes, down, up) => {
+    expect(decimalBytes(bytes, Math.floor)).toBe(down);
+    expect(decimalBytes(bytes, Math.ceil)).toBe(up);
   });
 
   it.each([

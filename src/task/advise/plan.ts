@@ -1,8 +1,9 @@
 import { ArgumentError, MemoryError } from '../../errors.ts';
 import { attentionCost, type CostComparison, receptiveField } from '../../mask/index.ts';
 import type { Pattern } from '../../pattern/index.ts';
+import { decimalBytes } from './decimal-bytes.ts';
 import { findTask } from './find-task.ts';
-import { type MemoryPlan, planMemory, scoreBytes } from './memory.ts';
+import { type MemoryPlan, PROCESS_BYTES, planMemory, scoreBytes } from './memory.ts';
 import { causalRecommendation, denseRecommendation, type Recommendation, type Task } from './recommendations.ts';
 
 export const MAX_LENGTH = 2 ** 24;
@@ -149,15 +150,14 @@ export function costOf(pattern: Pattern, { length, heads, width }: Omit<Shape, '
 function tooLittle(tooLarge: readonly Candidate[], { length }: Shape, memoryBytes: number): MemoryError {
   const smallest = tooLarge.reduce((least, own) => (own.memory.bytes < least.memory.bytes ? own : least));
   const needed = smallest.memory.bytes;
+  const tokens = `${length.toLocaleString('en-US')} ${length === 1 ? 'token needs' : 'tokens need'}`;
   return new MemoryError(
-    `${length.toLocaleString('en-US')} tokens need at least ${megabytes(needed)} beside the model's weights ` +
-      `(${smallest.recommendation.name}), and the budget is ${megabytes(memoryBytes)}; ` +
-      'give more memory, a shorter text, fewer or narrower heads, or fewer layers',
+    `nothing fits in ${decimalBytes(memoryBytes, Math.floor)}: ${tokens} at least ${decimalBytes(needed, Math.ceil)} ` +
+      `beside the model's weights (${smallest.recommendation.name}); ` +
+      (memoryBytes < PROCESS_BYTES
+        ? `give more memory: ${decimalBytes(PROCESS_BYTES, Math.ceil)} are for the process itself, whatever it reads`
+        : 'give more memory, a shorter text, fewer or narrower heads, or fewer layers'),
     needed,
     memoryBytes,
   );
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.ceil(bytes / 1e6).toLocaleString('en-US')} MB`;
 }
