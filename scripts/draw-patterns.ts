@@ -43,6 +43,8 @@ export function patternFiles(): Map<string, string> {
     '  `toDense` give them back. `compilePredicate((head, q, k) => ...)` asks a function about every pair: n^2 calls, no JSON.',
     '- `checkPatternFits(pattern, n)` says whether a grid, documents or positions are meant for n tokens; `compileMask` and',
     '  `attention` ask it, unless the length of the whole text is said to be unknown: `compileMask(pattern, { length: Infinity, ... })`.',
+    '- `emptyRows(mask, head)` names the queries that see no key, to which attention gives zeros. Commands that run a model note such',
+    '  tokens of `--pattern`, and refuse a pattern under which no token sees any, such as `!causal` in a decoder, which sees the past alone.',
     '',
   ];
   for (const { title, pages } of SECTIONS) {

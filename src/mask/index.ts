@@ -15,6 +15,7 @@ export { type CellGrid, cellGrid, squareGrid } from './density.ts';
 export { drawPng } from './draw-png.ts';
 export { drawSvg } from './draw-svg.ts';
 export { drawText } from './draw-text.ts';
+export { emptyRows } from './empty-rows.ts';
 export {
   type Bsr,
   type Coo,

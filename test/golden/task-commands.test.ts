@@ -87,6 +87,18 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
     const none = await farfield('fill', '--model', model, '--text', await write('whole.txt', 'w8 w7'));
     expect(none.code).toBe(1);
     expect(none.stderr).toBe(`farfield: fill: the text has no ${wordOf(masked)}, which marks what is to be found\n`);
+    // Under !causal a token sees those after it, and the last has none.
+    const later = await farfield(...args, '--pattern', '!causal');
+    const last = ids.length - 1;
+    expect(later).toMatchObject({
+      code: 0,
+      stderr: `--pattern: token ${last} of ${ids.length} sees no token, not even itself; attention gives it zeros\n`,
+    });
+    expect(await farfield(...args, '--pattern', '!dense')).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `farfield: --pattern: none of ${ids.length} tokens sees any token, not even itself\n`,
+    });
   });
 
   it('tag: spans by the stored logits, with their lines and columns', async () => {

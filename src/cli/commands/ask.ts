@@ -5,6 +5,7 @@ import { formatCount } from '../format.ts';
 import {
   addEncoderOptions,
   type EncoderOptions,
+  lookAtPattern,
   openDocument,
   openHeadModelFor,
   readBehindProgress,
@@ -45,6 +46,7 @@ async function askDocument(options: Options, context: CommandContext): Promise<v
   const { question, top, overlap } = options;
   const document = await openDocument(options.text, '--text');
   await using encoder = await openHeadModelFor('questionAnswering', options, context);
+  await lookAtPattern(options, encoder, [document.text], context);
   const result = await readBehindProgress(context, (running) =>
     ask({ encoder, question, document, top, ...(overlap === undefined ? {} : { overlap }), ...running }),
   );

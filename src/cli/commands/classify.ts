@@ -5,6 +5,7 @@ import { formatCount } from '../format.ts';
 import {
   addEncoderOptions,
   type EncoderOptions,
+  lookAtPattern,
   openDocument,
   openHeadModelFor,
   readBehindProgress,
@@ -36,6 +37,7 @@ async function classifyTexts(options: Options, context: CommandContext): Promise
   const texts: string[] = [];
   for (const file of options.text) texts.push((await openDocument(file, '--text')).text);
   await using encoder = await openHeadModelFor('sequenceClassification', options, context);
+  await lookAtPattern(options, encoder, texts, context);
   const results = await readBehindProgress(context, (running) => classify({ encoder, texts, ...running }));
   const named = results.map((result, i) => ({ text: options.text[i] ?? '', ...result }));
   const described = named.map(({ text, tokens, classes }) => {

@@ -6,6 +6,7 @@ import { formatCount, formatRate, formatTable } from '../format.ts';
 import {
   addEncoderOptions,
   type EncoderOptions,
+  lookAtPattern,
   openDocument,
   openEncoderFor,
   readBehindProgress,
@@ -48,6 +49,7 @@ async function embedTexts(options: Options, context: CommandContext): Promise<vo
   for (const file of options.text) texts.push((await openDocument(file, '--text')).text);
   // Of a checkpoint with a head only the encoder is needed.
   await using encoder = await openEncoderFor('base', options, context);
+  await lookAtPattern(options, encoder, texts, context);
   const { pooling, normalize } = options;
   const result = await readBehindProgress(context, (running) =>
     embed({ encoder, texts, pooling, normalize, ...running }),

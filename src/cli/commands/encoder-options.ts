@@ -15,6 +15,7 @@ import { readDocument, type TextDocument } from '../../text/index.ts';
 import { integer } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import type { Progress } from '../progress.ts';
+import { noteBlindTokens } from './blind-tokens.ts';
 import { hubProgress } from './hub-progress.ts';
 
 export interface EncoderOptions {
@@ -87,6 +88,23 @@ async function openBehindProgress<Model>(
   } finally {
     line?.[Symbol.dispose]();
   }
+}
+
+/** Looks at the longest text, as far as the model reads it at once, under the pattern that was given: see noteBlindTokens(). */
+export async function lookAtPattern(
+  { pattern }: EncoderOptions,
+  { tokenizer, maxTokens, config }: Pick<HeadModel, 'tokenizer' | 'maxTokens' | 'config'>,
+  texts: readonly string[],
+  context: CommandContext,
+): Promise<void> {
+  if (pattern === undefined || tokenizer === undefined) return;
+  let tokens = 1;
+  for (const text of texts) {
+    const ids = await tokenizer.encodeInPieces(text, { signal: context.signal });
+    tokens = Math.max(tokens, Math.min(ids.length, maxTokens));
+  }
+  const heads = Number(config.num_attention_heads);
+  noteBlindTokens(parsePattern(pattern), { tokens, heads, isCausal: false }, context);
 }
 
 /** A txt, md or html file. @throws FarfieldError where it cannot be read, TextError where it is not text. */

@@ -4,6 +4,7 @@ import type { CommandContext } from '../context.ts';
 import {
   addEncoderOptions,
   type EncoderOptions,
+  lookAtPattern,
   openDocument,
   openEncoderFor,
   readBehindProgress,
@@ -35,6 +36,7 @@ export const registerFill: Register = (program, start) => {
 async function fillText(options: Options, context: CommandContext): Promise<void> {
   const { text } = await openDocument(options.text, '--text');
   await using encoder = await openEncoderFor('maskedLm', options, context);
+  await lookAtPattern(options, encoder, [text], context);
   const result = await readBehindProgress(context, (running) => fill({ encoder, text, top: options.top, ...running }));
   const lines = result.gaps.map((gap, i) =>
     [`gap ${i + 1}`, ...gap.map(({ token, probability }) => `  ${probability.toFixed(4)}  ${token}`)].join('\n'),

@@ -4,6 +4,7 @@ import { type ChatMessage, readMessages } from '../../text/index.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatCount, formatRate } from '../format.ts';
+import { noteBlindTokens } from './blind-tokens.ts';
 import { addModelOptions, type ModelOptions, numberFrom, openModel, patternOf, readText } from './model-options.ts';
 
 interface Options extends ModelOptions {
@@ -69,6 +70,8 @@ async function continuePrompt(options: Options, context: CommandContext): Promis
   const prompt = await promptOf(options);
   await using model = await openModel(options, context);
   const ids = await promptIds({ model, ...prompt });
+  const tokens = ids.length + options.maxTokens;
+  noteBlindTokens(pattern.pattern, { tokens, heads: model.config.heads, isCausal: true }, context);
   using line = context.progress({ label: 'reading the prompt', unit: 'tokens', total: ids.length });
   const { topK, topP, temperature, seed, maxTokens, positions, stop } = options;
   const result = await generate({

@@ -32,3 +32,40 @@ it('keeps its figures within the terminal where a pattern is long', async () => 
     await rm(folder, { recursive: true });
   }
 });
+
+it.each(['perplexity', 'generate'])(
+  '%s notes that tokens see nothing, and refuses where none sees any',
+  async (command) => {
+    const folder = await mkdtemp(join(tmpdir(), 'farfield-blind-'));
+    try {
+      const text = join(folder, 'text.txt');
+      await writeFile(text, 'Call me Ishmael.');
+      const own = command === 'perplexity' ? ['--text', text] : ['--prompt-file', text, '--max-tokens', '3'];
+      const run = async (pattern: string) => {
+        let [stdout, stderr] = ['', ''];
+        const args = [command, '--model', 'farfield-small', '--threads', '1', ...own, '--pattern', pattern, '--json'];
+        const code = await runCommandLine(args, {
+          stdout: { write: (part) => (stdout += part) },
+          stderr: { write: (part) => (stderr += part) },
+        });
+        return { code, stdout, stderr };
+      };
+      // Of the 16 bytes behind the token that begins a text, and those that are generated.
+      const tokens = command === 'perplexity' ? 17 : 20;
+      expect(await run('!window:3')).toMatchObject({
+        code: 0,
+        stderr: `--pattern: 4 of ${tokens} tokens, from token 0 on, see no token, not even themselves; attention gives them zeros\n`,
+      });
+      expect(await run('!causal')).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: expect.stringContaining(
+          `farfield: --pattern: none of ${tokens} tokens sees any token, not even itself`,
+        ),
+      });
+      expect(await run('window:3')).toMatchObject({ code: 0, stderr: '' });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+);

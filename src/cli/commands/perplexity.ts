@@ -4,6 +4,7 @@ import { type PerplexityResult, perplexity } from '../../task/index.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from '../format.ts';
+import { noteBlindTokens } from './blind-tokens.ts';
 import { addModelOptions, type ModelOptions, openModel, patternOf, readText, tokenize } from './model-options.ts';
 import { figuresOf } from './perplexity-figures.ts';
 
@@ -59,6 +60,8 @@ async function measure(options: Options, context: CommandContext): Promise<void>
   await using model = await openModel(options, context);
   const ids = await tokenize(model, text, context);
   const length = options.length ?? ids.length;
+  const { heads } = model.config;
+  noteBlindTokens(pattern.pattern, { tokens: Math.min(length, ids.length), heads, isCausal: true }, context);
   let line = context.progress({ label: 'reading', unit: 'tokens', total: length });
   let run = 'pattern';
   const { compared, ...result } = await perplexity({

@@ -4,6 +4,7 @@ import type { CommandContext } from '../context.ts';
 import {
   addEncoderOptions,
   type EncoderOptions,
+  lookAtPattern,
   openDocument,
   openEncoderFor,
   readBehindProgress,
@@ -28,6 +29,7 @@ export const registerTag: Register = (program, start) => {
 async function tagDocument(options: Options, context: CommandContext): Promise<void> {
   const document = await openDocument(options.text, '--text');
   await using encoder = await openEncoderFor('tokenClassification', options, context);
+  await lookAtPattern(options, encoder, [document.text], context);
   const spans = await readBehindProgress(context, (running) => tag({ encoder, document, ...running }));
   const lines = spans.map(
     ({ label, score, text, place: { start } }) =>
