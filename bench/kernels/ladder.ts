@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { compileKernel } from '../../scripts/wasm-kernel.ts';
 import { referenceAttention, type Tensor } from '../../src/attention/index.ts';
 import { Heap } from '../../src/attention/wasm/heap.ts';
-import { type BlockedPlace, JOB_WORDS, NEXT_TASK_WORD, scratchBytes, writeJob } from '../../src/attention/wasm/job.ts';
+import { type BlockedPlace, JOB_WORDS, NEXT_TASK_WORD, scratchBytes, writeJobs } from '../../src/attention/wasm/job.ts';
 import { instantiate } from '../../src/attention/wasm/kernel-instance.ts';
 import { placeMask } from '../../src/attention/wasm/mask-upload.ts';
 import { compileBytes } from '../../src/attention/wasm/platform-node.ts';
@@ -120,22 +120,24 @@ async function kernel(index: number, data: Data): Promise<Contender> {
     block: 4 * WIDTH * BLOCK_SIDE,
   });
   const job = heap.allocate(4 * JOB_WORDS);
-  writeJob(heap.words(job, JOB_WORDS), {
-    batch: 1,
-    heads: 1,
-    keyValueHeads: 1,
-    queries: length,
-    queryWidth: WIDTH,
-    valueWidth: WIDTH,
-    q: place(data.q),
-    k: place(data.k),
-    v: place(data.v),
-    output: place(data.output),
-    lse: heap.allocate(4 * length),
-    scale: 1 / Math.sqrt(WIDTH),
-    sinkLogits: 0,
-    mask: placeMask(heap, compileMask(problem.pattern, { queries: length, keys: length, heads: 1 })),
-  });
+  writeJobs(heap.words(job, JOB_WORDS), [
+    {
+      batch: 1,
+      heads: 1,
+      keyValueHeads: 1,
+      queries: length,
+      queryWidth: WIDTH,
+      valueWidth: WIDTH,
+      q: place(data.q),
+      k: place(data.k),
+      v: place(data.v),
+      output: place(data.output),
+      lse: heap.allocate(4 * length),
+      scale: 1 / Math.sqrt(WIDTH),
+      sinkLogits: 0,
+      mask: placeMask(heap, compileMask(problem.pattern, { queries: length, keys: length, heads: 1 })),
+    },
+  ]);
   return data.contender(() => {
     heap.words(job, JOB_WORDS)[NEXT_TASK_WORD] = 0;
     work(job, scratch, length);

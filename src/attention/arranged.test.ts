@@ -192,6 +192,16 @@ describe.each(builds)('attention in an order of its own on the wasm build %s', (
     expect(await both(options, alone)).toEqual(await both(options));
   });
 
+  it('does not depend on which thread computes what: a head is done in one pass before the next takes it up', async () => {
+    const pattern = union(strided(30), window({ left: 30, right: 30, dilation: 6 }), window(40));
+    const options = example(pattern, 6);
+    expect(arrangeMask(compileMask(pattern, { queries: 900, keys: 900, heads: 6 }), ALWAYS)).toHaveLength(3);
+    await using alone = await createDevice({ build, threads: 1, leastGain: ALWAYS });
+    await using many = await createDevice({ build, threads: 7, leastGain: ALWAYS });
+    const want = await alone.attention(options);
+    for (let i = 0; i < 30; i++) expect(await many.attention(options)).toEqual(want);
+  });
+
   it('streams heads that are too many to copy at once', async () => {
     const options = example(perHead([strided(25), window({ left: 9, dilation: 7 }), causal()]), 4);
     await using frugal = await createDevice({ build, threads: 2, leastGain: ALWAYS, copyBytes: 1000 });

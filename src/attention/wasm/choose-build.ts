@@ -1,6 +1,6 @@
 import { BLOCK_SIDE, compileMask } from '../../mask/index.ts';
 import type { Heap } from './heap.ts';
-import { JOB_WORDS, NEXT_TASK_WORD, scratchBytes, writeJob } from './job.ts';
+import { JOB_WORDS, NEXT_TASK_WORD, scratchBytes, writeJobs } from './job.ts';
 import { instantiate } from './kernel-instance.ts';
 import { placeMask } from './mask-upload.ts';
 import { type Build, hasRelaxedSimd, type Platform } from './platform.ts';
@@ -38,22 +38,24 @@ export async function chooseBuild(
     block: 4 * width * BLOCK_SIDE,
   });
   const words = heap.words(job, JOB_WORDS);
-  writeJob(words, {
-    batch: 1,
-    heads: 1,
-    keyValueHeads: 1,
-    queries: rows,
-    queryWidth: width,
-    valueWidth: width,
-    q: place(0),
-    k: place(1),
-    v: place(2),
-    output: place(3),
-    lse,
-    scale: 1,
-    sinkLogits: 0,
-    mask,
-  });
+  writeJobs(words, [
+    {
+      batch: 1,
+      heads: 1,
+      keyValueHeads: 1,
+      queries: rows,
+      queryWidth: width,
+      valueWidth: width,
+      q: place(0),
+      k: place(1),
+      v: place(2),
+      output: place(3),
+      lse,
+      scale: 1,
+      sinkLogits: 0,
+      mask,
+    },
+  ]);
   const works = modules.map(({ module }) => instantiate(module, heap.memory).work);
   for (let round = 0; round < ROUNDS; round++) {
     modules.forEach((candidate, i) => {

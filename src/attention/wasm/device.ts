@@ -19,7 +19,7 @@ import { Arena, type Part, roundingJob } from './arena.ts';
 import { runBackward, whereGradientsGrow } from './backward.ts';
 import { candidateBuilds, chooseBuild } from './choose-build.ts';
 import { Heap } from './heap.ts';
-import { JOB_WORDS, type Job, scratchBytes, writeJob } from './job.ts';
+import { type Job, scratchBytes, wordCount, writeJobs } from './job.ts';
 import { placeModifier } from './modifier.ts';
 import { ParameterGradients } from './parameter-gradients.ts';
 import { PlacedMasks, type PlacedPass } from './passes.ts';
@@ -139,7 +139,8 @@ export class WasmDevice implements AsyncDisposable {
           output: several ? arena.sums(result, count, problem.queries, problem.valueWidth) : result,
           lse: lseAddress,
         };
-        for (const job of jobs) await this.run({ ...job, ...places }, signal);
+        const passes = jobs.map((job) => ({ ...job, ...places }));
+        await this.runPasses(passes, signal);
         for (const job of arena.roundings()) await this.run(job, signal);
       });
     }
@@ -250,11 +251,17 @@ export class WasmDevice implements AsyncDisposable {
   }
 
   /** Runs a job whose data all lies in the heap. */
-  async run(job: Job, signal?: AbortSignal): Promise<void> {
-    const address = this.heap.allocate(4 * JOB_WORDS);
-    writeJob(this.heap.words(address, JOB_WORDS), job);
+  run(job: Job, signal?: AbortSignal): Promise<void> {
+    return this.runPasses([job], signal);
+  }
+
+  /** Runs jobs that are passes over the same queries: a head's tasks of a pass as soon as the head is done in the pass before. */
+  async runPasses(jobs: readonly Job[], signal?: AbortSignal): Promise<void> {
+    const count = wordCount(jobs);
+    const address = this.heap.allocate(4 * count);
+    writeJobs(this.heap.words(address, count), jobs);
     try {
-      await this.#pool.run(address, scratchBytes(job), signal, job.modifier?.instance);
+      await this.#pool.run(address, Math.max(...jobs.map(scratchBytes)), signal, jobs[0].modifier?.instance);
     } finally {
       if (!this.#disposed) this.heap.free(address);
     }

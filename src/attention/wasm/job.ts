@@ -87,9 +87,11 @@ export interface Job {
 
 export const SEGMENT_WORDS = 11;
 
-export const JOB_WORDS = 83;
+export const JOB_WORDS = 85;
 export const NEXT_TASK_WORD = 0;
 export const CANCELLED_WORD = 2;
+const LATER_WORD = 83;
+const DONE_WORD = 84;
 const T = 64;
 /** Copies of key and value blocks that a worker keeps take about so many bytes: they shall stay in the cache of its processor. */
 const COPIES_BYTES = 2 ** 19;
@@ -160,12 +162,33 @@ export function padded(width: number): number {
   return Math.ceil(width / WIDEST_PANEL) * WIDEST_PANEL;
 }
 
+/** Words of jobs that run as one: beside each that others follow, how many tasks of each of its heads are done. */
+function wordsOfEach(jobs: readonly Job[]): number {
+  return jobs.length === 1 ? JOB_WORDS : JOB_WORDS + jobs[0].batch * jobs[0].heads;
+}
+
+export function wordCount(jobs: readonly Job[]): number {
+  return jobs.length * wordsOfEach(jobs);
+}
+
+/** Writes jobs over the same queries, each of which waits for the one before; `words` are wordCount() words of the kernel's memory. */
+export function writeJobs(words: Uint32Array, jobs: readonly Job[]): void {
+  const each = wordsOfEach(jobs);
+  words.fill(0);
+  for (const [i, job] of jobs.entries()) {
+    const own = words.subarray(i * each, (i + 1) * each);
+    writeJob(own, job);
+    if (i + 1 === jobs.length) break;
+    own[LATER_WORD] = own.byteOffset + 4 * each;
+    own[DONE_WORD] = own.byteOffset + 4 * JOB_WORDS;
+  }
+}
+
 /** Numbers the jobs: what a worker keeps copies of is one job's. */
 let serial = 0;
 
-export function writeJob(words: Uint32Array, job: Job): void {
+function writeJob(words: Uint32Array, job: Job): void {
   const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
-  words.fill(0);
   const { q, k, v, output } = job;
   words.set([0, taskCount(job), 0, job.heads, job.keyValueHeads, job.queries, job.queryWidth, job.valueWidth], 0);
   words.set([0, q.address, q.batch, q.head, q.row], 8);

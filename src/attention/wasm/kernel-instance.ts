@@ -1,7 +1,9 @@
 import { DeviceError } from '../../errors.ts';
 
-/** Takes at most `most` tasks of a job; 0 when none is left. */
+/** Takes at most `most` tasks of a job; 0 when none is left, WAITS when those that are left wait for other threads. */
 export type Work = (job: number, scratch: number, most: number) => number;
+
+export const WAITS = 2;
 
 /** The kernel in one thread: plain, or linked with the module of a score expression. */
 export interface Kernel {

@@ -4,7 +4,7 @@ import { DeviceError } from '../../errors.ts';
 import { EPOCH, PENDING } from './control.ts';
 import { WasmDevice } from './device.ts';
 import { Heap } from './heap.ts';
-import type { Job } from './job.ts';
+import { JOB_WORDS, type Job } from './job.ts';
 import { findPlatform, type Platform } from './platform.ts';
 import { Pool } from './pool.ts';
 
@@ -39,8 +39,8 @@ describe('the pool', () => {
     const platform = await dyingPlatform();
     const heap = new Heap();
     const pool = await Pool.start(platform, heap, await platform.compile('baseline'), 3);
-    const job = heap.allocate(256);
-    heap.words(job, 64).fill(0);
+    const job = heap.allocate(4 * JOB_WORDS);
+    heap.words(job, JOB_WORDS).fill(0);
     await expect(pool.run(job, 1024)).rejects.toThrow(
       /worker \d of the attention device failed: it exited with code 7/,
     );
@@ -57,8 +57,8 @@ describe('the pool', () => {
       return platform.startWorker(setup);
     };
     const pool = await Pool.start({ ...platform, startWorker }, heap, await platform.compile('baseline'), 2);
-    const job = heap.allocate(256);
-    heap.words(job, 64).fill(0);
+    const job = heap.allocate(4 * JOB_WORDS);
+    heap.words(job, JOB_WORDS).fill(0);
     const words = new Int32Array(heap.memory.buffer, control, 8);
     for (let i = 0; i < 3; i++) {
       await pool.run(job, 1024);
@@ -92,6 +92,12 @@ describe('the pool', () => {
     await expect(device.run(job)).rejects.toThrow(DeviceError);
     await expect(device.run(job)).rejects.toThrow(DeviceError);
     await device.dispose();
+    // Nor does a later pass wait for what will never be done.
+    const another = await WasmDevice.create({ threads: 2 });
+    const pass = { queryBlocks: 10, mostKeyBlocks: 1, isOneToOne: false, hasAllKeys: true };
+    const passes = [false, true].map((isLater): Job => ({ ...job, pass: { ...pass, isLater } }));
+    await expect(another.runPasses(passes)).rejects.toThrow(DeviceError);
+    await another.dispose();
   });
 });
 

@@ -2,7 +2,7 @@ import { DeviceError } from '../../errors.ts';
 import { CONTROL_WORDS, EPOCH, INSTANCE, JOB, LISTEN, type LinkMessage, PENDING, SCRATCH, WAITING } from './control.ts';
 import type { Heap } from './heap.ts';
 import { CANCELLED_WORD } from './job.ts';
-import { instantiate, type Kernel, type Work } from './kernel-instance.ts';
+import { instantiate, type Kernel, WAITS, type Work } from './kernel-instance.ts';
 import type { Platform, PoolWorker } from './platform.ts';
 
 /** The caller looks at the counter for this long before it waits for a message, which takes longer to arrive. */
@@ -178,9 +178,10 @@ export class Pool {
     let sliceEnd = performance.now() + SLICE_MILLISECONDS;
     for (;;) {
       const before = performance.now();
-      if (this.#takeTasks(work, job, scratch, most) === 0) return;
+      const found = this.#takeTasks(work, job, scratch, most);
+      if (found === 0) return;
       const now = performance.now();
-      if (now - before < SLICE_MILLISECONDS / 4) most *= 2;
+      if (found !== WAITS && now - before < SLICE_MILLISECONDS / 4) most *= 2;
       if (now > sliceEnd) {
         await nextEvent();
         if (this.#failure) throw this.#failure;

@@ -37,7 +37,8 @@ function serve(setup: WorkerSetup, port: Port): (message: LinkMessage) => void {
       const job = Atomics.load(words, JOB);
       if (job === 0 || job === LISTEN) return;
       const { work } = kernels[Atomics.load(words, INSTANCE)];
-      work(job, Atomics.load(words, scratch), 0x7fffffff);
+      // Until no task is left: passes wait for each other.
+      while (work(job, Atomics.load(words, scratch), 0x7fffffff) !== 0);
       if (Atomics.sub(words, PENDING, 1) === 1 && Atomics.load(words, WAITING) === 1) port.postMessage('done');
     }
   };

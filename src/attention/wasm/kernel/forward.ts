@@ -14,12 +14,12 @@
 import * as job from './job';
 import { T } from './job';
 import { dropTile, dropoutRows } from './dropout';
-import { readPanels, takeRows, writeRows } from './layout';
+import { addRows, readPanels, writeRows } from './layout';
 import { modify } from './modifier';
 import { keyReader, openBlocks, readBlock, rowAt, valueReader, word } from './rows';
 import { maskTile, softcapTile, softmaxTile } from './softmax';
 import { P, TILE_ROWS, scoreRemainder, scoreTile6, valuePanel } from './tiles.generated';
-import { log2, log2Pair } from './vector';
+import { exp2, log2, log2Pair } from './vector';
 
 /** The arrays of one head's rows: see job.MASK. */
 @inline
@@ -213,15 +213,11 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
   const out = rowAt(at, job.O, job.O_BATCH, batch, head, firstRow);
   const lse = word(at, job.LSE) + <usize>((batch * H + head) * N + firstRow) * 4;
   readPanels(typeQ, rowAt(at, job.Q, job.Q_BATCH, batch, head, firstRow), strideQ, order, count, D, Q, factor, stage);
-  if (continues) {
-    takeUp(out, strideO, lse, order, count, E, O, widthO, m, l);
-  } else {
-    memory.fill(O, 0, T * widthO);
-    const lowest = f32x4.splat(job.LOWEST);
-    for (let i: usize = 0; i < <usize>(T * 4); i += 16) {
-      v128.store(m + i, lowest);
-      v128.store(l + i, f32x4.splat(0));
-    }
+  memory.fill(O, 0, T * widthO);
+  const lowest = f32x4.splat(job.LOWEST);
+  for (let i: usize = 0; i < <usize>(T * 4); i += 16) {
+    v128.store(m + i, lowest);
+    v128.store(l + i, f32x4.splat(0));
   }
 
   if (load<i32>(at + job.DROP_BELOW) != 0) {
@@ -241,6 +237,11 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
     );
   }
 
+  if (continues) {
+    mergeRows(m, l, count, order, lse, factors);
+    addRows(O, widthO, factors, m, out, strideO, order, count, E);
+    return;
+  }
   if (word(at, job.SINK_LOGITS) == 0) {
     finishRows(m, l, count, order, lse, factors);
   } else {
@@ -253,22 +254,6 @@ export function forwardBlock(at: usize, scratch: usize, batch: i32, head: i32, b
     }
   }
   writeRows(load<i32>(at + job.O_TYPE), O, widthO, factors, out, strideO, order, count, E, false, stage);
-}
-
-/** The result of the passes before, as the state of the softmax: the maximum is lse, the sum 1. */
-function takeUp(
-  out: usize, strideO: usize, lse: usize, order: usize, count: i32, E: i32, O: usize, widthO: usize, m: usize, l: usize,
-): void {
-  takeRows(out, strideO, order, count, E, O, widthO);
-  for (let i: i32 = 0; i < T; i++) {
-    const at4 = <usize>(i * 4);
-    const r = i >= count ? -1 : order != 0 ? load<i32>(order + at4) : i;
-    const natural: f32 = r < 0 ? -Infinity : load<f32>(lse + <usize>(r * 4));
-    const isNumber = abs(natural) < Infinity;
-    store<f32>(m + at4, isNumber ? <f32>(<f64>natural * 1.4426950408889634) : job.LOWEST);
-    // A row that is not a number stays one.
-    store<f32>(l + at4, isNumber ? 1 : natural == -Infinity ? 0 : NaN);
-  }
 }
 
 /** Stores the natural-log lse of a row, the sink logit included, and returns the factor that its output still needs. */
@@ -317,6 +302,49 @@ function finishRows(m: usize, l: usize, count: i32, order: usize, lse: usize, fa
     const at4 = <usize>(i * 4);
     const r = order != 0 ? load<i32>(order + at4) : i;
     if (r >= 0) store<f32>(lse + <usize>(r * 4), load<f32>(l + at4));
+  }
+}
+
+/**
+ * finishRows() of a pass after others, whose lse of the rows is there: with both, lse becomes that of all. `factors` are those of this pass's
+ * sums, and m becomes the factors of the rows that are there.
+ */
+function mergeRows(m: usize, l: usize, count: i32, order: usize, lse: usize, factors: usize): void {
+  const log2e = f64x2.splat(1.4426950408889634);
+  const one = f64x2.splat(1);
+  for (let i: i32 = 0; i < count; i += 2) {
+    const x = m + <usize>(i * 4);
+    const y = l + <usize>(i * 4);
+    const r0 = order != 0 ? load<i32>(order + <usize>(i * 4)) : i;
+    const r1 = i + 1 >= count ? -1 : order != 0 ? load<i32>(order + <usize>(i * 4), 4) : i + 1;
+    const b0: f32 = r0 < 0 ? -Infinity : load<f32>(lse + <usize>(r0 * 4));
+    const b1: f32 = r1 < 0 ? -Infinity : load<f32>(lse + <usize>(r1 * 4));
+    const before = f64x2.replace_lane(f64x2.splat(<f64>b0), 1, <f64>b1);
+    const isNumber = v128.or(f64x2.lt(f64x2.abs(before), f64x2.splat(Infinity)), f64x2.eq(before, f64x2.splat(-Infinity)));
+    const sum = f64x2.promote_low_f32x4(v128.load64_zero(y));
+    const none = f64x2.eq(sum, f64x2.splat(0));
+    const own = f64x2.add(f64x2.promote_low_f32x4(v128.load64_zero(x)), log2Pair(sum));
+    const other = f64x2.mul(before, log2e);
+    // The smaller of the two, and 1 for the greater.
+    const less = f64x2.neg(f64x2.abs(f64x2.sub(own, other)));
+    const small = f64x2.promote_low_f32x4(exp2(f32x4.demote_f64x2_zero(less)));
+    const both = f64x2.add(one, small);
+    const isOwn = f64x2.ge(own, other);
+    let natural = f64x2.add(f64x2.pmax(own, other), log2Pair(both));
+    natural = v128.bitselect(before, f64x2.mul(natural, f64x2.splat(0.6931471805599453)), none);
+    let factor = f64x2.div(v128.bitselect(one, small, isOwn), f64x2.mul(both, sum));
+    let kept = f64x2.div(v128.bitselect(small, one, isOwn), both);
+    factor = v128.andnot(factor, none);
+    kept = v128.bitselect(one, kept, none);
+    // A row that is not a number stays one.
+    const wrong = v128.not(v128.and(isNumber, v128.or(none, f64x2.gt(sum, f64x2.splat(0)))));
+    natural = v128.bitselect(f64x2.splat(NaN), natural, wrong);
+    kept = v128.bitselect(f64x2.splat(NaN), kept, wrong);
+    const n = f32x4.demote_f64x2_zero(natural);
+    v128.store64_lane(factors + <usize>(i * 4), f32x4.demote_f64x2_zero(factor), 0);
+    v128.store64_lane(x, f32x4.demote_f64x2_zero(kept), 0);
+    if (r0 >= 0) store<f32>(lse + <usize>(r0 * 4), f32x4.extract_lane(n, 0));
+    if (r1 >= 0) store<f32>(lse + <usize>(r1 * 4), f32x4.extract_lane(n, 1));
   }
 }
 

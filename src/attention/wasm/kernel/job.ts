@@ -128,6 +128,10 @@ export const BLOCKS_PER_TASK: usize = 81 * 4;
  */
 export const DIRECT: usize = 82 * 4;
 
+/** Passes over the same queries run as one: the address of the next one's job, 0 for none; and of how many tasks of each head are done, i32 [B H]. */
+export const LATER: usize = 83 * 4;
+export const DONE: usize = 84 * 4;
+
 /** T, the side of a block. */
 export const T: i32 = 64;
 /** T^2 / 8 bytes. */

@@ -1,6 +1,7 @@
 /** Rows of queries become panels, where the P queries of a panel are adjacent; and rows of f32 those of results. */
 import { F32, narrowRows, readAhead, widenRows } from './rows';
 import { P } from './tiles.generated';
+import { fma } from './vector';
 
 @inline
 function transpose4(a: v128, b: v128, c: v128, d: v128, to0: usize, to1: usize, to2: usize, to3: usize): void {
@@ -86,16 +87,6 @@ export function readPanels(
   toPanels(from, stride, order, count, width, to, factor);
 }
 
-/** Rows that `order` names, i32 [count], -1 for none, or one after the other, become rows of f32 at `to`; those of a -1 stay as they are. */
-export function takeRows(from: usize, stride: usize, order: usize, count: i32, width: i32, to: usize, strideTo: usize): void {
-  for (let i: i32 = 0; i < count; i++) {
-    if (order != 0) readAhead(from, stride, order, i, count, <usize>(width * 4));
-    const row = order == 0 ? i : load<i32>(order + <usize>(i * 4));
-    if (row >= 0) widenRows(F32, from + <usize>row * stride, 0, 0, 1, width, to);
-    to += strideTo;
-  }
-}
-
 /** Writes or adds `factor` times a row. */
 function writeRow(from: usize, factor: f32, width: i32, to: usize, adds: bool): void {
   const f = f32x4.splat(factor);
@@ -136,4 +127,34 @@ export function writeRows(
     from += strideFrom;
   }
   if (!direct) narrowRows(type, stage, count, width, to, stride);
+}
+
+/** Rows [count, width] of f32 at `from`, each times its factor, are added to rows at `to` that `order` names, or that follow one another, each times its own. */
+export function addRows(
+  from: usize, strideFrom: usize, factors: usize, kept: usize, to: usize, stride: usize, order: usize, count: i32, width: i32,
+): void {
+  for (let i: i32 = 0; i < count; i++) {
+    if (order != 0) readAhead(to, stride, order, i, count, <usize>(width * 4));
+    const row = order == 0 ? i : load<i32>(order + <usize>(i * 4));
+    if (row >= 0) addRow(from, load<f32>(factors + <usize>(i * 4)), load<f32>(kept + <usize>(i * 4)), width, to + <usize>row * stride);
+    from += strideFrom;
+  }
+}
+
+function addRow(from: usize, factor: f32, kept: f32, width: i32, to: usize): void {
+  const f = f32x4.splat(factor);
+  const g = f32x4.splat(kept);
+  const end = from + <usize>((width & ~7) * 4);
+  for (; from < end; from += 32) {
+    const x0 = fma(v128.load(to), g, f32x4.mul(v128.load(from), f));
+    const x1 = fma(v128.load(to, 16), g, f32x4.mul(v128.load(from, 16), f));
+    v128.store(to, x0);
+    v128.store(to, x1, 16);
+    to += 32;
+  }
+  for (let i: i32 = 0; i < (width & 7); i++) {
+    store<f32>(to, load<f32>(to) * kept + load<f32>(from) * factor);
+    from += 4;
+    to += 4;
+  }
 }
