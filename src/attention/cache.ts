@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import { BLOCK_SIDE, compileMask } from '../mask/index.ts';
 import { checkPattern, visibleLater } from '../pattern/index.ts';
@@ -345,5 +346,7 @@ function checkLayerPattern(pattern: Pattern): void {
 
 function check(name: string, array: Float32Array, rows: number, width: number): void {
   if (array.length !== rows * width)
-    throw new ArgumentError(`attend: ${name} has ${array.length} numbers, [${rows}, ${width}] needs ${rows * width}`);
+    throw new ArgumentError(
+      `attend: ${name} has ${counted(array.length, 'number')}, [${rows}, ${width}] needs ${rows * width}`,
+    );
 }

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import { sizes, strides } from './problem.ts';
 import { numbersOf } from './storage.ts';
@@ -69,10 +70,10 @@ function checkPart(index: number, { output, lse }: AttentionResult<NumberArray>,
   const count = wanted.reduce((product, size) => product * size, 1);
   if (output.data.length !== count)
     throw new ArgumentError(
-      `mergeAttention: the output of part ${index} has ${output.data.length} numbers, its shape needs ${count}`,
+      `mergeAttention: the output of part ${index} has ${counted(output.data.length, 'number')}, its shape needs ${count}`,
     );
   if (lse.length !== batch * heads * rows)
     throw new ArgumentError(
-      `mergeAttention: the lse of part ${index} must be [${batch}, ${heads}, ${rows}], got ${lse.length} numbers`,
+      `mergeAttention: the lse of part ${index} must be [${batch}, ${heads}, ${rows}], got ${counted(lse.length, 'number')}`,
     );
 }

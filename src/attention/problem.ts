@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import type { BlockMask } from '../mask/block-mask.ts';
 import { compileMask } from '../mask/index.ts';
@@ -61,10 +62,10 @@ export function checkProblem(options: AnyAttentionOptions): Problem {
   if (batchK !== batch) fail(`k has batch ${batchK}, q has ${batch}`);
   if (batchV !== batch) fail(`v has batch ${batchV}, q has ${batch}`);
   if (keyWidth !== queryWidth) fail(`k has width ${keyWidth}, q has ${queryWidth}`);
-  if (headsV !== keyValueHeads) fail(`v has ${headsV} heads, k has ${keyValueHeads}`);
-  if (keysV !== keys) fail(`v has ${keysV} rows, k has ${keys}`);
+  if (headsV !== keyValueHeads) fail(`v has ${counted(headsV, 'head')}, k has ${keyValueHeads}`);
+  if (keysV !== keys) fail(`v has ${counted(keysV, 'row')}, k has ${keys}`);
   if (keyValueHeads === 0 ? heads !== 0 : heads % keyValueHeads !== 0)
-    fail(`the ${heads} heads of q must be a multiple of the ${keyValueHeads} heads of k`);
+    fail(`the ${counted(heads, 'head')} of q must be a multiple of the ${counted(keyValueHeads, 'head')} of k`);
   for (const [name, width] of [
     ['q', queryWidth],
     ['v', valueWidth],
@@ -75,7 +76,7 @@ export function checkProblem(options: AnyAttentionOptions): Problem {
   if (softcap !== undefined && !(Number.isFinite(softcap) && softcap > 0))
     fail(`softcap must be a finite number above 0, got ${softcap}`);
   if (sinkLogits !== undefined && sinkLogits.length !== heads)
-    fail(`sinkLogits must have one number for each of the ${heads} heads, got ${sinkLogits.length}`);
+    fail(`sinkLogits must have one number for each of the ${counted(heads, 'head')}, got ${sinkLogits.length}`);
   if (options.dropout) checkDropout(options.dropout);
   const mask = maskOf(options, batch, heads, queries, keys);
   if (options.score) checkScore(options.score, { batch, heads, queries, keys, queryOffset: mask.queryOffset });
@@ -123,13 +124,13 @@ function maskOf(options: AnyAttentionOptions, batch: number, heads: number, quer
   if (pattern !== undefined) throw new ArgumentError('attention: give mask or pattern, not both');
   if (mask.heads !== heads || mask.queries !== queries || mask.keys !== keys) {
     throw new ArgumentError(
-      `attention: the mask was compiled for ${mask.heads} heads, ${mask.queries} queries and ${mask.keys} keys; ` +
+      `attention: the mask was compiled for ${counted(mask.heads, 'head')}, ${counted(mask.queries, 'query', 'queries')} and ${counted(mask.keys, 'key')}; ` +
         `q and k have ${heads}, ${queries} and ${keys}`,
     );
   }
   if (mask.batch !== undefined && mask.batch.length !== batch) {
     throw new ArgumentError(
-      `attention: the mask was refined for ${mask.batch.length} batch entries; q and k have ${batch}`,
+      `attention: the mask was refined for ${counted(mask.batch.length, 'batch entry', 'batch entries')}; q and k have ${batch}`,
     );
   }
   return mask;
@@ -145,7 +146,7 @@ function checkTensor(name: string, tensor: Tensor<NumberArray>): void {
   const count = sizes.reduce((product, size) => product * size, 1);
   if (data.length !== count) {
     throw new ArgumentError(
-      `attention: ${name} has ${data.length} numbers, its shape [${sizes.join(', ')}] needs ${count}`,
+      `attention: ${name} has ${counted(data.length, 'number')}, its shape [${sizes.join(', ')}] needs ${count}`,
     );
   }
 }

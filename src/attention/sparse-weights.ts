@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError, MemoryError } from '../errors.ts';
 import type { BlockRows } from '../mask/block-mask.ts';
 import { type RowRange, rowColumns, rowStarts } from '../mask/row-pairs.ts';
@@ -37,7 +38,7 @@ export interface AttentionWeights {
 export function checkWeights({ batch, heads, queries }: Problem, { lse, rows }: WeightsOptions): RowRange {
   if (lse !== undefined && lse.length !== batch * heads * queries)
     throw new ArgumentError(
-      `attentionWeights: lse must be [${batch}, ${heads}, ${queries}], got ${lse.length} numbers`,
+      `attentionWeights: lse must be [${batch}, ${heads}, ${queries}], got ${counted(lse.length, 'number')}`,
     );
   const { start, end } = rows ?? { start: 0, end: queries };
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || start > end || end > queries)

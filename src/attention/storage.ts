@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import { bfloat16Bits, float16Bits, float16Table } from './half.ts';
 import type { Float16Numbers, NumberArray, NumberType, Tensor } from './types.ts';
@@ -18,7 +19,7 @@ export function toStorage(
   if (type !== 'f16' && type !== 'bf16')
     throw new ArgumentError(`toStorage: type must be 'f16' or 'bf16', got '${type}'`);
   if (to.length !== values.length)
-    throw new ArgumentError(`toStorage: to has room for ${to.length} numbers, values has ${values.length}`);
+    throw new ArgumentError(`toStorage: to has room for ${counted(to.length, 'number')}, values has ${values.length}`);
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
   if (type === 'f16') for (let i = 0; i < bits.length; i++) to[i] = float16Bits(bits[i]);
   else for (let i = 0; i < bits.length; i++) to[i] = bfloat16Bits(bits[i]);

@@ -1,4 +1,5 @@
 /** Where a reader gets its bytes: a file, a Blob, or memory. Readers ask for ranges, so a large file is never whole in memory. */
+import { counted } from '../counted.ts';
 import { CheckpointError } from '../errors.ts';
 
 /** Random access to a fixed number of bytes. */
@@ -48,7 +49,7 @@ export async function readExactly(
   const bytes = await source.read(offset, length);
   if (bytes.byteLength !== length) {
     throw new CheckpointError(
-      `${source.name}: ${purpose}: asked for ${length} bytes at ${offset}, got ${bytes.byteLength}; did the file change while it was read?`,
+      `${source.name}: ${purpose}: asked for ${counted(length, 'byte')} at ${offset}, got ${bytes.byteLength}; did the file change while it was read?`,
     );
   }
   return bytes;

@@ -9,6 +9,7 @@
  *
  * where a string is u64 bytes and UTF-8, and an array is u32 element type, u64 count and the elements.
  */
+import { counted } from '../counted.ts';
 import { CheckpointError } from '../errors.ts';
 
 /** u64 and i64 values are numbers where a number holds them exactly, bigints otherwise. */
@@ -71,7 +72,9 @@ export class HeaderCursor {
     const start = this.position;
     const end = start + length;
     if (end > this.#fileSize) {
-      this.fail(`${what} at byte ${start} needs ${length} bytes, but only ${this.#fileSize - start} are left`);
+      this.fail(
+        `${what} at byte ${start} needs ${counted(length, 'byte')}, but only ${this.#fileSize - start} are left`,
+      );
     }
     if (end > this.#bytes.byteLength) throw new HeaderGoesOn(end);
     this.position = end;
@@ -96,7 +99,9 @@ export class HeaderCursor {
     const count = this.count(what);
     const left = this.#fileSize - this.position;
     if (count * least > left) {
-      this.fail(`${what} is ${count}, which needs at least ${count * least} bytes, but only ${left} are left`);
+      this.fail(
+        `${what} is ${count}, which needs at least ${counted(count * least, 'byte')}, but only ${left} are left`,
+      );
     }
     return count;
   }

@@ -1,6 +1,7 @@
 /** Opens weights by a path on disk, in Node. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { counted } from '../counted.ts';
 import { CheckpointError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { fileSource } from './byte-source-node.ts';
@@ -103,7 +104,7 @@ async function chooseFile(folder: string): Promise<string> {
     }
   }
   throw new CheckpointError(
-    `${folder}: holds no weights; looked for ${PREFERRED.join(', ')}, and any other *.index.json, *.safetensors, *.gguf, *.bin, *.pt or *.pth, among ${files.length} files`,
+    `${folder}: holds no weights; looked for ${PREFERRED.join(', ')}, and any other *.index.json, *.safetensors, *.gguf, *.bin, *.pt or *.pth, among ${counted(files.length, 'file')}`,
   );
 }
 

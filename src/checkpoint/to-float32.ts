@@ -1,5 +1,6 @@
 /** Stored tensors as float32, whatever they are stored in. */
 import { float16Table } from '../attention/half.ts';
+import { counted } from '../counted.ts';
 import { CheckpointError } from '../errors.ts';
 import type { BlockFormat } from './block-format.ts';
 import { blockFormat } from './block-formats.ts';
@@ -58,7 +59,7 @@ export function checkLength(tensor: {
       `tensor "${tensor.name}" of type ${tensor.type} and shape [${tensor.shape}] ` +
         (expected === undefined
           ? `is impossible: rows of this type are blocks of ${blockOf(tensor.type).elements} numbers`
-          : `takes ${expected} bytes, but has ${tensor.data.byteLength}`),
+          : `takes ${counted(expected, 'byte')}, but has ${tensor.data.byteLength}`),
     );
   }
   return elementCount(tensor.shape) ?? 0;

@@ -3,6 +3,7 @@
  * entry `data/<key>` for each storage, in which tensors lie with an offset and strides (PyTorch documentation, "Serialization
  * semantics"). The pickle is read as data; nothing in it is run.
  */
+import { counted } from '../counted.ts';
 import { CheckpointError } from '../errors.ts';
 import { type ByteSource, readExactly } from './byte-source.ts';
 import { type Checkpoint, checkRows, findTensor, type StoredTensor } from './checkpoint.ts';
@@ -93,12 +94,12 @@ function strided(
   const last = shape.reduce((sum, side, axis) => sum + (side - 1) * (strides[axis] ?? 0), offset);
   if (count > 0 && last >= storage.size) {
     fail(
-      `a tensor of shape [${shape}] and strides [${strides}] at ${offset} reaches beyond the ${storage.size} elements of storage "${storage.key}"`,
+      `a tensor of shape [${shape}] and strides [${strides}] at ${offset} reaches beyond the ${counted(storage.size, 'element')} of storage "${storage.key}"`,
     );
   }
   // Strides of 0 repeat elements: a small file could ask for any amount of memory.
   if (count > storage.size)
-    fail(`a tensor of shape [${shape}] repeats the ${storage.size} elements of storage "${storage.key}"`);
+    fail(`a tensor of shape [${shape}] repeats the ${counted(storage.size, 'element')} of storage "${storage.key}"`);
   return new StridedTensor(storage, offset, shape, strides);
 }
 
@@ -128,7 +129,8 @@ export async function openTorch(source: ByteSource): Promise<Checkpoint> {
     }
     const storage = new Storage(type, key, size);
     const { size: bytes } = entryOf(storage);
-    if (bytes < size * blockOf(type).bytes) fail(`storage "${key}" has ${bytes} bytes for ${size} elements of ${type}`);
+    if (bytes < size * blockOf(type).bytes)
+      fail(`storage "${key}" has ${counted(bytes, 'byte')} for ${counted(size, 'element')} of ${type}`);
     return storage;
   };
   const root = unpickle(await readZipEntry(source, pickle, LARGEST_PICKLE), {

@@ -1,9 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { formatBytes, formatCount, formatDuration, formatPercent, formatRate, formatTable, wrap } from './format.ts';
+import {
+  formatBytes,
+  formatCount,
+  formatCounted,
+  formatDuration,
+  formatPercent,
+  formatRate,
+  formatTable,
+  wrap,
+} from './format.ts';
 
 describe('numbers for a person', () => {
   it.each([
     [formatCount(1234567), '1,234,567'],
+    [formatCounted(1, 'head'), '1 head'],
+    [formatCounted(1234, 'query', 'queries'), '1,234 queries'],
     [formatRate(0.4213), '0.42'],
     [formatRate(12_437), '12,400'],
     [formatPercent(0.000516866614), '0.0517%'],

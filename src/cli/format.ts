@@ -1,8 +1,15 @@
+import { plural } from '../counted.ts';
+
 /** Numbers as a person reads them on a terminal. JSON output never goes through here. */
 
 /** 1234567 -> "1,234,567". */
 export function formatCount(value: number): string {
   return Math.round(value).toLocaleString('en-US');
+}
+
+/** A count with its noun: "1 token", "1,234 tokens". `nouns` is the plural where it is not regular. */
+export function formatCounted(value: number, noun: string, nouns?: string): string {
+  return `${formatCount(value)} ${plural(value, noun, nouns)}`;
 }
 
 /** Units per second with three figures: 0.42, 7.53, 153, "12,400". */

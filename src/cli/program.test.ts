@@ -72,6 +72,11 @@ describe('farfield mask', () => {
     expect(JSON.parse(stdout)).toMatchObject({ pattern, queries: 150, keys: 200, heads: 1, pairs });
   });
 
+  it('counts one as one', async () => {
+    const { stdout } = await farfield('mask', '--pattern', 'causal', '--length', '1');
+    expect(stdout).toContain('causal: 1 query, 1 key, 1 head\n');
+  });
+
   it('draws', async () => {
     const { stdout } = await farfield('mask', '--pattern', 'window:1', '--length', '4');
     expect(stdout).toContain('│████ · ·│\n│██████ ·│\n│ ·██████│\n│ · ·████│');

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import type { Attribute, Dimension, ElementType, Graph, Initializer, Node, TensorData, Value } from './ir.ts';
 import { dataLength } from './tensor-data.ts';
@@ -71,7 +72,7 @@ export class GraphBuilder {
       if (dataLength(type, data) !== wanted) {
         throw new ArgumentError(
           `initializer ${value.name}: load() gave ${data.constructor.name} of length ${data.length}; ` +
-            `${type} [${shape.join(', ')}] needs ${wanted} elements`,
+            `${type} [${shape.join(', ')}] needs ${counted(wanted, 'element')}`,
         );
       }
       return data;

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import type { QuantizedWeight, Weight } from './quantized-weight.ts';
 
@@ -72,6 +73,7 @@ function join<T extends Float32Array | Uint8Array>(parts: readonly T[], into: T)
     into.set(part, offset);
     offset += part.length;
   }
-  if (offset !== into.length) throw new ArgumentError(`the weights have ${offset} elements, expected ${into.length}`);
+  if (offset !== into.length)
+    throw new ArgumentError(`the weights have ${counted(offset, 'element')}, expected ${into.length}`);
   return into;
 }

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError, MemoryError } from '../errors.ts';
 import { ONNX_TYPE } from './element-type.ts';
 import type { Attribute, ConstantTensor, Graph, Initializer, Node, TensorData, Value } from './ir.ts';
@@ -127,7 +128,7 @@ function initializerMessage(initializer: Initializer, options: WriteOptions): Me
       const bytes = bytesOf(await load());
       if (bytes.byteLength === byteLength) return bytes;
       throw new ArgumentError(
-        `initializer ${name}: ${type} ${describeShape(shape)} has ${byteLength} bytes, and load() gave ${bytes.byteLength}`,
+        `initializer ${name}: ${type} ${describeShape(shape)} has ${counted(byteLength, 'byte')}, and load() gave ${bytes.byteLength}`,
       );
     };
     return tensorHeader(name, initializer).bytes(9, { byteLength, load: loadBytes });

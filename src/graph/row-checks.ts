@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import { type Feed, isRowSource } from './backend.ts';
 import { type Graph, ROWS } from './ir.ts';
@@ -49,14 +50,14 @@ export function checkFeeds(graph: Graph, feeds: Readonly<Record<string, Feed>>):
       }
       if (!fits || elements !== feed.data.length) {
         throw new ArgumentError(
-          `feeds.${name} must be ${want}, got ${feed.type} ${describeShape(feed.shape)} with ${feed.data.length} elements`,
+          `feeds.${name} must be ${want}, got ${feed.type} ${describeShape(feed.shape)} with ${counted(feed.data.length, 'element')}`,
         );
       }
     }
     if (shape[0] !== ROWS) continue;
     const own = isRowSource(feed) ? feed.length : feed.shape[0];
     if (rows !== undefined && rows !== own) {
-      throw new ArgumentError(`feeds.${name} has ${own} rows, feeds.${named} has ${rows}`);
+      throw new ArgumentError(`feeds.${name} has ${counted(own, 'row')}, feeds.${named} has ${rows}`);
     }
     rows = own;
     named = name;

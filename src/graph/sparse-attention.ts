@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import type { Pattern } from '../pattern/pattern.ts';
 import type { GraphBuilder } from './builder.ts';
@@ -55,7 +56,7 @@ function addNode(graph: GraphBuilder, options: SparseAttentionOptions, withLse: 
   }
   if (k.shape[0] !== v.shape[0]) fail('k and v must have the same rows');
   if (!(Number.isInteger(heads) && heads > 0 && heads % keyValueHeads === 0)) {
-    fail(`${keyValueHeads} key/value heads must divide ${heads} heads`);
+    fail(`${counted(keyValueHeads, 'key/value head')} must divide ${counted(heads, 'head')}`);
   }
   const width = fixedSize('SparseAttention', q, 1) / heads;
   const valueWidth = fixedSize('SparseAttention', v, 1) / keyValueHeads;

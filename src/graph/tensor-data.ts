@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import type { HostTensor } from './backend.ts';
 import type { Dimension, ElementType, TensorData } from './ir.ts';
@@ -57,7 +58,7 @@ export function hostTensor(type: ElementType, data: TensorData, shape: readonly 
   const wanted = shape.reduce((product, dimension) => product * dimension, 1);
   if (dataLength(type, data) !== wanted) {
     throw new ArgumentError(
-      `${type} ${describeShape(shape)} needs ${wanted} elements, got ${data.constructor.name} of length ${data.length}`,
+      `${type} ${describeShape(shape)} needs ${counted(wanted, 'element')}, got ${data.constructor.name} of length ${data.length}`,
     );
   }
   return { type, data, shape } as HostTensor;

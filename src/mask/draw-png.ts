@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import type { BlockMask } from './block-mask.ts';
 import { isCompiledMask } from './block-reader.ts';
@@ -39,7 +40,9 @@ export function drawPng(
     throw new ArgumentError(`drawPng: size is ${String(size)}; it must be an integer from 1 to ${MAX_SIZE}`);
   }
   if (queries === 0 || keys === 0) {
-    throw new ArgumentError(`drawPng: the mask has ${queries} queries and ${keys} keys; there is nothing to draw`);
+    throw new ArgumentError(
+      `drawPng: the mask has ${counted(queries, 'query', 'queries')} and ${counted(keys, 'key')}; there is nothing to draw`,
+    );
   }
   const longer = Math.max(queries, keys);
   const zoom = Math.max(1, Math.floor(size / longer));

@@ -1,3 +1,4 @@
+import { counted, plural } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import { formatPattern } from '../pattern/format.ts';
 import { BLOCK_SIDE, type BlockMask } from './block-mask.ts';
@@ -40,7 +41,9 @@ export function drawSvg(
     throw new ArgumentError(`drawSvg: size is ${String(size)}; it must be a number of at least 40`);
   }
   if (queries === 0 || keys === 0) {
-    throw new ArgumentError(`drawSvg: the mask has ${queries} queries and ${keys} keys; there is nothing to draw`);
+    throw new ArgumentError(
+      `drawSvg: the mask has ${counted(queries, 'query', 'queries')} and ${counted(keys, 'key')}; there is nothing to draw`,
+    );
   }
   const scale = size / Math.max(queries, keys);
   // A single query over many keys is still drawn as a band that can be seen.
@@ -50,7 +53,7 @@ export function drawSvg(
   const frameHeight = height + MARGIN.top + MARGIN.bottom;
   const grid = squareGrid(mask, head, cellSide(Math.max(queries, keys), isCompiledMask(mask)));
   const text = shorten(title, Math.floor((frameWidth - MARGIN.left) / 7));
-  const subtitle = `${count(queries)} queries, ${count(keys)} keys, head ${head}`;
+  const subtitle = `${count(queries)} ${plural(queries, 'query', 'queries')}, ${count(keys)} ${plural(keys, 'key')}, head ${head}`;
 
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${frameWidth} ${frameHeight}" width="${frameWidth}" height="${frameHeight}" role="img" font-family="system-ui, sans-serif" font-size="11" fill="${TEXT_COLOUR}">`,

@@ -93,7 +93,7 @@ describe('explicit masks', () => {
 
   it('refuse what is no mask', () => {
     expect(() => patternFromDense([1, 0], { queries: 2, keys: 2 })).toThrow(/has 2 numbers; 1 x 2 x 2 are needed/);
-    expect(() => patternFromCoo({ rows: [0], columns: [] })).toThrow(/1 rows and 0 columns/);
+    expect(() => patternFromCoo({ rows: [0], columns: [] })).toThrow(/1 row and 0 columns/);
     expect(() => patternFromCoo({ rows: [-1], columns: [0] })).toThrow(/rows\[0\] is -1/);
     expect(() => patternFromCoo({ rows: [0], columns: [0.5] })).toThrow(/table\[0\]\[0\] is 0.5/);
     expect(() => patternFromCsr({ rowStart: [0, 3], columns: [1, 2] })).toThrow(

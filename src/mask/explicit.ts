@@ -1,4 +1,5 @@
 /** Explicit masks in the usual sparse formats, to patterns and back. */
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import { checkPattern } from '../pattern/check.ts';
 import type { Pattern } from '../pattern/pattern.ts';
@@ -37,7 +38,7 @@ export function patternFromDense(
   const { queries, keys, heads = 1, queryOffset = keys - queries } = options;
   if (dense.length !== heads * queries * keys) {
     throw new ArgumentError(
-      `patternFromDense: the mask has ${dense.length} numbers; ${heads} x ${queries} x ${keys} are needed`,
+      `patternFromDense: the mask has ${counted(dense.length, 'number')}; ${heads} x ${queries} x ${keys} are needed`,
     );
   }
   const patterns = Array.from({ length: heads }, (_, head) => {
@@ -56,7 +57,7 @@ export function patternFromDense(
 export function patternFromCoo({ rows, columns }: Coo, queryOffset = 0): Pattern {
   if (rows.length !== columns.length) {
     throw new ArgumentError(
-      `patternFromCoo: ${rows.length} rows and ${columns.length} columns; they must be equally many`,
+      `patternFromCoo: ${counted(rows.length, 'row')} and ${counted(columns.length, 'column')}; they must be equally many`,
     );
   }
   const table: number[][] = [];

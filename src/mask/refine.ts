@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import { documents, ordered } from '../pattern/build/sparse.ts';
 import { checkPattern } from '../pattern/check.ts';
@@ -123,7 +124,9 @@ function checkRefinement(mask: BlockMask, refinement: Refinement): number {
     if (!Array.isArray(list))
       fail(`${name} is ${typeof list}; it must be a list with one element for each batch entry`);
     if (entries !== undefined && list.length !== entries) {
-      fail(`${name} has ${list.length} elements; the lists before it have ${entries}, one for each batch entry`);
+      fail(
+        `${name} has ${counted(list.length, 'element')}; the lists before it have ${entries}, one for each batch entry`,
+      );
     }
     entries = list.length;
   }
@@ -131,13 +134,15 @@ function checkRefinement(mask: BlockMask, refinement: Refinement): number {
   for (const name of ['lengths', 'prefixes'] as const) {
     for (const [b, value] of (refinement[name] ?? []).entries()) {
       if (Number.isInteger(value) && value >= 0 && value <= mask.keys) continue;
-      fail(`${name}[${b}] is ${String(value)}; it must be an integer from 0 to the ${mask.keys} keys`);
+      fail(`${name}[${b}] is ${String(value)}; it must be an integer from 0 to the ${counted(mask.keys, 'key')}`);
     }
   }
   for (const name of ['documents', 'positions'] as const) {
     for (const [b, values] of (refinement[name] ?? []).entries()) {
       if (values.length === mask.keys) continue;
-      fail(`${name}[${b}] has ${values.length} numbers; it must have one for each of the ${mask.keys} keys`);
+      fail(
+        `${name}[${b}] has ${counted(values.length, 'number')}; it must have one for each of the ${counted(mask.keys, 'key')}`,
+      );
     }
   }
   for (const [b, positions] of (refinement.globalTokens ?? []).entries()) {

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import type { TrainingBatch } from './trainable.ts';
 
@@ -27,7 +28,9 @@ export function checkBatch(
     positions: batch.positions,
   })) {
     if (list !== undefined && list.length !== inputs.length) {
-      throw new ArgumentError(`batch.${name} has ${list.length} numbers; inputs has ${inputs.length} rows`);
+      throw new ArgumentError(
+        `batch.${name} has ${counted(list.length, 'number')}; inputs has ${counted(inputs.length, 'row')}`,
+      );
     }
   }
   const vocabularySize = limits?.vocabularySize ?? 256;

@@ -164,7 +164,7 @@ describe('trainable encoders', () => {
     const gradients = zerosFor(model.parameters);
     const { labels: _, ...without } = batchOf([48], [], 256);
     await expect(model.step(without, gradients)).rejects.toThrow(
-      'batch.labels must have one class for each of the 1 sequences, it has none',
+      'batch.labels must have one class for each of the 1 sequence, it has none',
     );
     await expect(model.step(batchOf([48], [4], 256), gradients)).rejects.toThrow(
       'batch.labels[0] is 4; classes are integers from 0 to 3',

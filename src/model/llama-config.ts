@@ -1,6 +1,7 @@
 /** What a Llama-family model is made of: read from config.json (Hugging Face) or from the metadata of a GGUF file. */
 import * as v from 'valibot';
 import type { GgufMetadata } from '../checkpoint/index.ts';
+import { counted } from '../counted.ts';
 import { ModelError } from '../errors.ts';
 import { type Pattern, parsePattern } from '../pattern/index.ts';
 
@@ -260,11 +261,11 @@ function checked(config: LlamaConfig, source: string): LlamaConfig {
     }
   }
   if (heads % keyValueHeads !== 0) {
-    throw new ModelError(`${source}: ${keyValueHeads} key/value heads do not divide ${heads} heads`);
+    throw new ModelError(`${source}: ${keyValueHeads} key/value heads do not divide ${counted(heads, 'head')}`);
   }
   if (!Number.isInteger(headWidth) || headWidth % 2 !== 0 || headWidth > WIDEST_HEAD) {
     throw new ModelError(
-      `${source}: heads are ${headWidth} wide (hidden size ${config.hiddenSize}, ${heads} heads); the width must be even and at most ${WIDEST_HEAD}`,
+      `${source}: heads are ${headWidth} wide (hidden size ${config.hiddenSize}, ${counted(heads, 'head')}); the width must be even and at most ${WIDEST_HEAD}`,
     );
   }
   return config;

@@ -101,7 +101,7 @@ describe('a tiny Llama', () => {
       'read: ids[1] is 50; token ids of this model are integers from 0 to 49',
     );
     await expect(stream.read([1.5])).rejects.toThrow(ArgumentError);
-    await expect(stream.losses([1, 2], [3])).rejects.toThrow('1 targets for 2 ids');
+    await expect(stream.losses([1, 2], [3])).rejects.toThrow('1 target for 2 ids');
     await expect(stream.losses([1], [-1])).rejects.toThrow('losses: targets[0] is -1');
     await expect(stream.logits([])).rejects.toThrow('at least one id');
     expect(() => model.stream({ chunk: 0 })).toThrow('chunk must be a positive integer');

@@ -1,4 +1,5 @@
 /** From the outputs of a graph to a loss, and back. */
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import type { HostTensor, ProgramOutputs } from '../graph/index.ts';
 import type { Floats } from './row-inputs.ts';
@@ -75,7 +76,7 @@ export function classLoss(
 export function checkLabels({ labels, starts }: TrainingBatch, classes: number): Int32Array {
   if (labels?.length !== starts.length) {
     throw new ArgumentError(
-      `batch.labels must have one class for each of the ${starts.length} sequences, it has ${labels?.length ?? 'none'}`,
+      `batch.labels must have one class for each of the ${counted(starts.length, 'sequence')}, it has ${labels?.length ?? 'none'}`,
     );
   }
   for (const [i, label] of labels.entries()) {

@@ -1,4 +1,5 @@
 /** What a batch becomes before the graph: looked-up rows, rotary angles, patches of images. */
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 import type { HostTensor } from '../graph/index.ts';
 import { addTableRows } from './latest-matches.ts';
@@ -69,7 +70,7 @@ export function patchesOf(batch: TrainingBatch, grid: PatchGrid): Floats {
   const { inputs, starts } = batch;
   if (inputs.length !== starts.length * size || starts.some((start, i) => start !== i * size)) {
     throw new ArgumentError(
-      `the batch has ${inputs.length} pixels in ${starts.length} images; each image must have ${size}`,
+      `the batch has ${counted(inputs.length, 'pixel')} in ${counted(starts.length, 'image')}; each image must have ${size}`,
     );
   }
   const data = new Float32Array(inputs.length);

@@ -1,5 +1,6 @@
 /** Reading a text token by token, or a thousand at a time, with memory for what the pattern can still see. */
 import { KeyValueCache, type NumberType, type WasmDevice } from '../attention/index.ts';
+import { counted } from '../counted.ts';
 import { ArgumentError, DeviceError } from '../errors.ts';
 import type { AttentionCallback } from '../graph/index.ts';
 import type { Pattern } from '../pattern/index.ts';
@@ -98,7 +99,9 @@ export class TokenStream {
   /** Reads ids [n] and gives -log p of each target [n], natural; target i is what follows id i. */
   async losses(ids: ArrayLike<number>, targets: ArrayLike<number>, options: ReadOptions = {}): Promise<Float32Array> {
     if (targets.length !== ids.length) {
-      throw new ArgumentError(`losses: ${targets.length} targets for ${ids.length} ids; there must be one for each`);
+      throw new ArgumentError(
+        `losses: ${counted(targets.length, 'target')} for ${counted(ids.length, 'id')}; there must be one for each`,
+      );
     }
     this.#parts.engine.embedding.checkIds('losses: targets', targets);
     const losses = new Float32Array(ids.length);

@@ -8,6 +8,7 @@
  * with a pattern of its own for every layer and head. Linear layers have no biases. Shape letters: H heads, G key/value heads, D
  * their width.
  */
+import { counted } from '../counted.ts';
 import { ArgumentError, ModelError } from '../errors.ts';
 import {
   add,
@@ -84,7 +85,7 @@ export function initialParameters(
     const isLeftOut = isOptional && given === undefined;
     if (weights !== undefined && given?.length !== length && !isLeftOut) {
       throw new ArgumentError(
-        `weights.${name} must have ${length} numbers, [${shape.join(', ')}]; it has ${given?.length ?? 'none'}`,
+        `weights.${name} must have ${counted(length, 'number')}, [${shape.join(', ')}]; it has ${given?.length ?? 'none'}`,
       );
     }
     if (given !== undefined) return { name, shape, data: given };

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts';
 import { PatternError } from '../errors.ts';
 import { checkPattern } from './check.ts';
 import { definitionOf } from './kinds/registry.ts';
@@ -31,7 +32,7 @@ function checkPart(pattern: Pattern, length: number): void {
       const bad = positions.find((position) => position >= length);
       if (bad !== undefined) {
         throw new PatternError(
-          `${pattern.kind} has position ${bad}; the text has ${length} tokens, 0 to ${length - 1}`,
+          `${pattern.kind} has position ${bad}; the text has ${counted(length, 'token')}, 0 to ${length - 1}`,
         );
       }
       return;
@@ -45,8 +46,9 @@ function checkPart(pattern: Pattern, length: number): void {
     default: {
       const own = definitionOf(pattern).length?.(pattern);
       if (own !== undefined && own !== length) {
-        const what = 'grid' in pattern ? `a grid of ${pattern.grid.join(' x ')} = ${own} cells` : `${own} tokens`;
-        throw new PatternError(`${pattern.kind} is for ${what}; the text has ${length} tokens`);
+        const what =
+          'grid' in pattern ? `a grid of ${pattern.grid.join(' x ')} = ${counted(own, 'cell')}` : counted(own, 'token');
+        throw new PatternError(`${pattern.kind} is for ${what}; the text has ${counted(length, 'token')}`);
       }
     }
   }

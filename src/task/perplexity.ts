@@ -1,5 +1,6 @@
 /** How well a model predicts a text. */
 import type { NumberType } from '../attention/index.ts';
+import { counted } from '../counted.ts';
 import { ArgumentError, MemoryError } from '../errors.ts';
 import type { LanguageModel, Positions, TokenStream } from '../model/index.ts';
 import { dense, type Pattern } from '../pattern/index.ts';
@@ -68,9 +69,7 @@ export async function perplexity(options: PerplexityOptions): Promise<Perplexity
   const { model, ids, pattern = model.config.pattern, positions = 'auto', length = ids.length, compare } = options;
   const { storage = 'f32' } = options;
   if (ids.length < 2) {
-    throw new ArgumentError(
-      `perplexity: the text has ${ids.length === 1 ? '1 token' : 'no tokens'}; it must have 2 or more`,
-    );
+    throw new ArgumentError(`perplexity: the text has ${counted(ids.length, 'token')}; it must have 2 or more`);
   }
   if (!Number.isSafeInteger(length) || length < 2 || length > ids.length) {
     throw new ArgumentError(

@@ -57,7 +57,7 @@ describe('perplexity', () => {
       );
     }
     for (const [few, says] of [
-      [[], 'the text has no tokens; it must have 2 or more'],
+      [[], 'the text has 0 tokens; it must have 2 or more'],
       [[1], 'the text has 1 token; it must have 2 or more'],
     ] as const) {
       await expect(perplexity({ model, ids: few })).rejects.toThrow(says);

@@ -1,4 +1,5 @@
 /** Overlapping windows over a text that is longer than a model's positions. */
+import { counted } from '../counted.ts';
 import { ArgumentError } from '../errors.ts';
 
 export interface TokenWindow {
@@ -11,7 +12,9 @@ export interface TokenWindow {
 export function tokenWindows(tokens: number, room: number, overlap: number): TokenWindow[] {
   if (tokens <= room) return [{ start: 0, end: tokens }];
   if (!(Number.isInteger(overlap) && overlap >= 0 && overlap < room)) {
-    throw new ArgumentError(`overlap is ${overlap}; windows have room for ${room} tokens of the text, and must go on`);
+    throw new ArgumentError(
+      `overlap is ${overlap}; windows have room for ${counted(room, 'token')} of the text, and must go on`,
+    );
   }
   const windows: TokenWindow[] = [];
   for (let start = 0; ; start += room - overlap) {

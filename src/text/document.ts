@@ -1,4 +1,5 @@
 /** Documents: the text of a file, and the way back from a part of the text to its place in the file. */
+import { counted } from '../counted.ts';
 import { TextError } from '../errors.ts';
 import { decodeText } from './decode-text.ts';
 import { fileSignature } from './file-signature.ts';
@@ -65,7 +66,9 @@ export function readDocument(bytes: Uint8Array, source: string, { kind }: Docume
     text,
     place(start, end) {
       if (!(Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start <= end && end <= text.length)) {
-        throw new TextError(`${source}: the text has ${text.length} units; there is no part from ${start} to ${end}`);
+        throw new TextError(
+          `${source}: the text has ${counted(text.length, 'unit')}; there is no part from ${start} to ${end}`,
+        );
       }
       const from = sourceOffset(runs, start, 'start');
       const to = end === start ? from : sourceOffset(runs, end, 'end');

@@ -133,7 +133,7 @@ describe('the model in the page', () => {
   });
 
   it('refuses what it cannot run', async () => {
-    await expect(model.run(ids.subarray(0, 1), undefined)).rejects.toThrow('the text has 1 tokens');
+    await expect(model.run(ids.subarray(0, 1), undefined)).rejects.toThrow('the text has 1 token;');
     await expect(model.run(Int32Array.from({ length: 257 }), undefined)).rejects.toThrow('from 2 to 256');
     await expect(model.run(Int32Array.of(1, 300), undefined)).rejects.toThrow('300 is not one of the 257 tokens');
     const other = { ...files, config: { ...config, activation: 'gelu' as const } };

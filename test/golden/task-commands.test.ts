@@ -264,7 +264,7 @@ describe.skipIf(!existsSync(join(GOLDEN, 'hf')))('commands on the models of tran
       'farfield: summarize: texts[0] has 100 tokens and the model 96 positions; with a length its first tokens are read\n',
     );
     const far = await farfield(...args, '--max-tokens', '40');
-    expect(far.stderr).toContain('maxTokens is 40 after 1 first tokens; the decoder has 24 positions');
+    expect(far.stderr).toContain('maxTokens is 40 after 1 first token; the decoder has 24 positions');
   });
 
   it('generate: answers by the chat template, and ends where generation_config.json says', async () => {

@@ -1,5 +1,6 @@
 /** Numbers about a pattern in words that stand beside a step of the tour. */
 import { formatBytes, formatCount, formatPercent } from '../../../src/cli/format.ts';
+import { counted, plural } from '../../../src/counted.ts';
 import { attentionCost, layersUntilConnected } from '../../../src/mask/index.ts';
 import { type Pattern, parsePattern } from '../../../src/pattern/index.ts';
 import { fieldOf } from '../engine/reach.ts';
@@ -41,12 +42,12 @@ export function computeFacts(facts: readonly Fact[], subject: Subject): ShownFac
     scores: () => ({ name: 'Scores of one head, dense', value: formatBytes(4 * tokens ** 2) }),
     lastReads: () => ({
       name: 'The last token reads',
-      value: plural(fieldOf([pattern], { length: tokens, layers: 1, query: tokens - 1, heads }).count),
+      value: tokensOf(fieldOf([pattern], { length: tokens, layers: 1, query: tokens - 1, heads }).count),
     }),
-    kept: () => ({ name: 'Keys kept for later tokens', value: plural(cost().cacheBytes / (2 * 4 * WIDTH * heads)) }),
+    kept: () => ({ name: 'Keys kept for later tokens', value: tokensOf(cost().cacheBytes / (2 * 4 * WIDTH * heads)) }),
     reach: () => ({
-      name: `After ${layers} layer${layers === 1 ? '' : 's'} it depends on`,
-      value: plural(fieldOf(patterns, { length: tokens, layers, query: tokens - 1, heads }).count),
+      name: `After ${counted(layers, 'layer')} it depends on`,
+      value: tokensOf(fieldOf(patterns, { length: tokens, layers, query: tokens - 1, heads }).count),
     }),
     connected: () => ({
       name: `Layers until all are connected${patterns.length > 1 ? ', all like the one shown' : ''}`,
@@ -66,8 +67,8 @@ function connected(pattern: Pattern, length: number, heads: number): string {
   return atMost === Number.POSITIVE_INFINITY ? 'never' : formatCount(atMost);
 }
 
-function plural(tokens: number): string {
-  return `${formatCount(tokens)} token${tokens === 1 ? '' : 's'}`;
+function tokensOf(count: number): string {
+  return `${formatCount(count)} ${plural(count, 'token')}`;
 }
 
 function lazy<T>(make: () => T): () => T {

@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts';
 import { ArgumentError } from '../../errors.ts';
 import { BINARIES, type Expression, LEAVES, type Lookup, UNARIES } from './expression.ts';
 import { MAXIMUM_AXES, type ScoreModifier, type ScoreParameter } from './modifier.ts';
@@ -34,8 +35,8 @@ export function checkScore(modifier: ScoreModifier, sizes: ScoreSizes): void {
     if (!parameter) fail(`${path} looks up '${lookup.parameter}'; the parameters are ${list(Object.keys(parameters))}`);
     if (lookup.indices.length !== parameter.shape.length) {
       fail(
-        `${path} gives ${lookup.indices.length} indices to '${lookup.parameter}', ` +
-          `whose shape [${parameter.shape.join(', ')}] has ${parameter.shape.length} axes`,
+        `${path} gives ${counted(lookup.indices.length, 'index', 'indices')} to '${lookup.parameter}', ` +
+          `whose shape [${parameter.shape.join(', ')}] has ${counted(parameter.shape.length, 'axis', 'axes')}`,
       );
     }
     checkAxes(lookup, parameter, sizes, path);
@@ -97,7 +98,7 @@ function checkParameter(name: string, parameter: ScoreParameter): void {
     fail(`the shape of parameter '${name}' must be one to ${MAXIMUM_AXES} positive sizes, got ${show(shape)}`);
   const count = shape.reduce((product, size) => product * size, 1);
   if (data.length !== count)
-    fail(`parameter '${name}' has ${data.length} numbers, its shape [${shape.join(', ')}] needs ${count}`);
+    fail(`parameter '${name}' has ${counted(data.length, 'number')}, its shape [${shape.join(', ')}] needs ${count}`);
 }
 
 function checkAxes({ parameter, indices }: Lookup, { shape }: ScoreParameter, sizes: ScoreSizes, path: string): void {

@@ -174,7 +174,7 @@ describe('bad expressions', () => {
     [
       'another number of indices',
       withTable(e.lookup('table', e.head, e.k)),
-      /gives 2 indices to 'table', whose shape \[5\] has 1 axes/,
+      /gives 2 indices to 'table', whose shape \[5\] has 1 axis/,
     ],
     ['a parameter that is not used', withTable(e.score), /'table' is looked up nowhere/],
     [

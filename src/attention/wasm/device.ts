@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts';
 import { ArgumentError, DeviceError, MemoryError } from '../../errors.ts';
 import { checkProblem, maskOfEntry, type Problem } from '../problem.ts';
 import { outputShape } from '../reference.ts';
@@ -165,7 +166,7 @@ export class WasmDevice implements AsyncDisposable {
     ] as const) {
       if (rows !== undefined && rows.length !== batch * heads * queries)
         throw new ArgumentError(
-          `attentionGradients: ${name} must be [${batch}, ${heads}, ${queries}], got ${rows.length} numbers`,
+          `attentionGradients: ${name} must be [${batch}, ${heads}, ${queries}], got ${counted(rows.length, 'number')}`,
         );
     }
     const gradQ = options.gradQ ?? emptyTensor(q, q.shape);
@@ -230,7 +231,7 @@ export class WasmDevice implements AsyncDisposable {
     const rows = from.data.length / width;
     if (!Number.isInteger(rows) || to.data.length !== from.data.length) {
       throw new ArgumentError(
-        `convert: from has ${from.data.length} numbers and to ${to.data.length}; both must have the same rows of ${width}`,
+        `convert: from has ${counted(from.data.length, 'number')} and to ${to.data.length}; both must have the same rows of ${width}`,
       );
     }
     const types = [numberType('from', from as Tensor<NumberArray>), numberType('to', to as Tensor<NumberArray>)];
@@ -396,7 +397,7 @@ function checkLike(
   if (tensor.shape.join() !== shape.join() || own !== layout || tensor.data.length !== count) {
     throw new ArgumentError(
       `attention: ${name} must be [${shape.join(', ')}] in the layout of q (${layout}), ` +
-        `got [${tensor.shape.join(', ')}] ${own} with ${tensor.data.length} numbers`,
+        `got [${tensor.shape.join(', ')}] ${own} with ${counted(tensor.data.length, 'number')}`,
     );
   }
 }

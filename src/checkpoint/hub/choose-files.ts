@@ -1,4 +1,5 @@
 /** Which files of a repository a model needs. */
+import { counted } from '../../counted.ts';
 import { HubError } from '../../errors.ts';
 import { checkRelative, nearestNames } from './repository.ts';
 
@@ -82,7 +83,7 @@ function chooseWeights(names: readonly string[], source: string): string {
     others.length === 0 ? '' : `; in folders, to be named after a colon, it has ${others.slice(0, 8).join(', ')}`;
   throw new HubError(
     'absent',
-    `${source}: has no *.safetensors, *.gguf or *.bin among its ${names.length} files${hint}`,
+    `${source}: has no *.safetensors, *.gguf or *.bin among its ${counted(names.length, 'file')}${hint}`,
   );
 }
 

@@ -2,6 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { counted } from '../../counted.ts';
 import { HubError } from '../../errors.ts';
 import { diskError } from './cache-node.ts';
 import { holdLock } from './lock-node.ts';
@@ -128,7 +129,7 @@ class Download {
         const why = broken === undefined ? 'the hub ends it' : `the connection breaks (${broken})`;
         throw new HubError(
           'unreachable',
-          `${this.#client.repository}: ${name}: ${why} after ${this.position} of ${size} bytes; they are kept, the next call continues there`,
+          `${this.#client.repository}: ${name}: ${why} after ${this.position} of ${counted(size, 'byte')}; they are kept, the next call continues there`,
         );
       }
       await wait(this.#client, tried);
@@ -163,7 +164,7 @@ class Download {
       }
     } catch (error) {
       signal?.throwIfAborted();
-      if (stalled.signal.aborted) return `nothing came for ${stallTimeout / 1000} seconds`;
+      if (stalled.signal.aborted) return `nothing came for ${counted(stallTimeout / 1000, 'second')}`;
       if (error instanceof HubError || isOfTheDisk(error)) throw error;
       return connectionFailure(error);
     } finally {

@@ -1,5 +1,6 @@
 /** One request to the hub: the token, waiting and trying again, and refusals as errors that say what to do. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { counted } from '../../counted.ts';
 import { HubError } from '../../errors.ts';
 import { type HubSettings, tokenFile } from './settings-node.ts';
 
@@ -57,7 +58,7 @@ export async function hubFetch(
       const asked = `asked ${tried + 1} ${tried === 0 ? 'time' : 'times'}`;
       if (status >= 500) throw new HubError('server', `${what}: ${endpoint} answers ${status} (${asked})`);
       const hint = token === undefined ? '; with a token the limit is higher' : '';
-      const told = seconds === undefined ? '' : ` and says to wait ${seconds} seconds`;
+      const told = seconds === undefined ? '' : ` and says to wait ${counted(seconds, 'second')}`;
       throw new HubError('busy', `${what}: too many requests: ${endpoint} answers 429${told} (${asked})${hint}`);
     }
     await (seconds === undefined ? wait(client, tried) : pause(client, seconds * 1000));

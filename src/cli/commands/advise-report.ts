@@ -1,6 +1,15 @@
 import { formatPattern, type Pattern } from '../../pattern/index.ts';
 import { type Advice, type Answer, decimalBytes } from '../../task/advise/index.ts';
-import { formatBytes, formatCount, formatDuration, formatPercent, formatRate, formatTable, wrap } from '../format.ts';
+import {
+  formatBytes,
+  formatCount,
+  formatCounted,
+  formatDuration,
+  formatPercent,
+  formatRate,
+  formatTable,
+  wrap,
+} from '../format.ts';
 
 /** The answer of `farfield advise` for a person, in lines of at most `columns` but for a pattern that is longer. */
 export function describeAnswer(answer: Answer, columns: number): string {
@@ -9,8 +18,8 @@ export function describeAnswer(answer: Answer, columns: number): string {
   const [best, ...others] = advice;
   if (best === undefined) return '';
   return [
-    `${capital(task.name)} over ${plural(length, 'token')}, within ${decimalBytes(memoryBytes, Math.floor)} of memory`,
-    `${plural(layers, 'layer')}, ${plural(heads, 'head')} of ${width}, ${plural(threads, 'thread')}; this machine runs at ${formatRate(gigaflops)} GFLOPS`,
+    `${capital(task.name)} over ${formatCounted(length, 'token')}, within ${decimalBytes(memoryBytes, Math.floor)} of memory`,
+    `${formatCounted(layers, 'layer')}, ${formatCounted(heads, 'head')} of ${width}, ${formatCounted(threads, 'thread')}; this machine runs at ${formatRate(gigaflops)} GFLOPS`,
     '',
     `Recommended: ${best.recommendation.name}`,
     '',
@@ -120,7 +129,7 @@ function footnotes(best: Advice, { dense, shape, denseScoreBytes }: Answer): str
 function alternative(own: Advice, place: number, length: number, columns: number): string {
   const { recommendation, measured, memory, pairs } = own;
   const numbers = [
-    `${formatCount(pairs)} pairs`,
+    formatCounted(pairs, 'pair'),
     `${formatDuration(measured.milliseconds)} a layer${measured.isScaled ? ` (${scaled(own, length)})` : ''}`,
     formatBytes(memory.bytes),
     `the last token depends on ${reach(own, length)}`,
@@ -135,8 +144,8 @@ function alternative(own: Advice, place: number, length: number, columns: number
 
 function scaled({ measured }: Advice, length: number): string {
   const what = [
-    `${plural(measured.heads, 'head')}`,
-    ...(measured.length < length ? [`${formatCount(measured.length)} tokens`] : []),
+    formatCounted(measured.heads, 'head'),
+    ...(measured.length < length ? [formatCounted(measured.length, 'token')] : []),
   ];
   return `measured with ${what.join(' and ')}, and scaled by the pairs computed`;
 }
@@ -155,10 +164,6 @@ function formatFlops(flops: number): string {
     unit++;
   }
   return `${Number(value.toPrecision(3))} ${units[unit]}FLOP`;
-}
-
-function plural(count: number, name: string): string {
-  return `${formatCount(count)} ${name}${count === 1 ? '' : 's'}`;
 }
 
 function capital(text: string): string {

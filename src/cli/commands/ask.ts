@@ -1,7 +1,7 @@
 import { ask } from '../../task/index.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatCount } from '../format.ts';
+import { formatCounted } from '../format.ts';
 import {
   addEncoderOptions,
   type EncoderOptions,
@@ -54,6 +54,6 @@ async function askDocument(options: Options, context: CommandContext): Promise<v
     ({ text, score, place }) =>
       `${score.toFixed(4)}  ${options.text}:${place.start.line}:${place.start.column}  ${text.replaceAll(/\s+/g, ' ')}`,
   );
-  const read = `${formatCount(result.tokens)} tokens in ${formatCount(result.windows)} ${result.windows === 1 ? 'pass' : 'windows'}`;
+  const read = `${formatCounted(result.tokens, 'token')} in ${formatCounted(result.windows, 'pass', 'windows')}`;
   context.result({ question, text: options.text, ...result }, [...lines, '', read].join('\n'));
 }

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { counted } from '../../counted.ts';
 import { statistics } from '../../mask/index.ts';
 import { causal, formatPattern, intersect, parsePattern } from '../../pattern/index.ts';
 import { type ContenderName, contenders, peers } from '../bench/contenders.ts';
@@ -7,7 +8,7 @@ import { type Contender, compileProblem, type Problem } from '../bench/problem.t
 import { timeInTurns } from '../bench/timing.ts';
 import { addCommand, integer, listOf, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatCount, formatDuration, formatPercent, formatRate, formatTable, wrap } from '../format.ts';
+import { formatBytes, formatCounted, formatDuration, formatPercent, formatRate, formatTable, wrap } from '../format.ts';
 
 /** What the process that measures memory does. */
 const RUNS_FOR_MEMORY = 2;
@@ -166,9 +167,9 @@ function describe(
   const header = ['', 'median', 'range', 'to farfield', 'GFLOPS', 'peak memory'];
   const checked = results.filter(({ largestDifference }) => largestDifference !== null);
   return [
-    `${formatPattern(pattern)}, ${formatCount(length)} tokens, ${heads} heads of ${width}, ` +
-      `${threads} ${threads === 1 ? 'thread' : 'threads'}`,
-    `${formatCount(about.pairs)} pairs, ${formatPercent(about.density)} of all; ` +
+    `${formatPattern(pattern)}, ${formatCounted(length, 'token')}, ${counted(heads, 'head')} of ${width}, ` +
+      `${counted(threads, 'thread')}`,
+    `${formatCounted(about.pairs, 'pair')}, ${formatPercent(about.density)} of all; ` +
       `mask compiled once in ${formatDuration(about.maskMilliseconds)}`,
     '',
     formatTable([header, ...rows], [1, 2, 3, 4, 5]),

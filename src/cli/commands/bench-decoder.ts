@@ -1,4 +1,5 @@
 /** What `farfield bench model` does with a decoder. */
+import { counted } from '../../counted.ts';
 import { ArgumentError } from '../../errors.ts';
 import { formatPattern } from '../../pattern/index.ts';
 import {
@@ -174,7 +175,7 @@ function describe(
   );
   const form = pattern === undefined ? 'its own pattern' : formatPattern(pattern);
   return [
-    `${model}, ${form}, weights ${weights}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    `${model}, ${form}, weights ${weights}, ${counted(threads, 'thread')}`,
     '',
     formatTable(
       [header, ...rows],

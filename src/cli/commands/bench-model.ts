@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Option } from 'commander';
+import { counted } from '../../counted.ts';
 import { ArgumentError } from '../../errors.ts';
 import { GEOMETRIES, type Geometry } from '../../model/encoder/random.ts';
 import { formatPattern, parsePattern } from '../../pattern/index.ts';
@@ -252,7 +253,7 @@ function describe(subject: Subject, results: readonly ModelBenchResult[], { repe
   const of =
     subject.geometry === undefined
       ? subject.model
-      : `${subject.geometry}${subject.layers === undefined ? '' : `, ${subject.layers} layers`}, random weights`;
+      : `${subject.geometry}${subject.layers === undefined ? '' : `, ${counted(subject.layers, 'layer')}`}, random weights`;
   const differences = results.flatMap(({ lengths, name, largestDifference }) =>
     largestDifference === undefined
       ? []
@@ -261,7 +262,7 @@ function describe(subject: Subject, results: readonly ModelBenchResult[], { repe
         ],
   );
   return [
-    `${of}${pattern === undefined ? '' : `, ${formatPattern(pattern)}`}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    `${of}${pattern === undefined ? '' : `, ${formatPattern(pattern)}`}, ${counted(threads, 'thread')}`,
     '',
     formatTable(
       [header, ...rows],

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { counted } from '../../counted.ts';
 import { drawChart, type Line, letter } from '../bench/scaling/chart.ts';
 import { drawChartSvg } from '../bench/scaling/chart-svg.ts';
 import { type Family, families } from '../bench/scaling/families.ts';
@@ -72,7 +73,7 @@ async function benchScaling(options: Options, context: CommandContext): Promise<
     signal: context.signal,
     onRun: (done) => progress.update(done),
   });
-  const about = `${heads} ${heads === 1 ? 'head' : 'heads'} of ${dim}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const about = `${counted(heads, 'head')} of ${dim}, ${counted(threads, 'thread')}`;
   const axes = { formatX: formatCount, formatY: formatDuration };
   if (svg !== undefined) {
     const drawing = drawChartSvg(curves.map(line), {

@@ -1,7 +1,7 @@
 import { classify } from '../../task/index.ts';
 import { addCommand, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatCount } from '../format.ts';
+import { formatCounted } from '../format.ts';
 import {
   addEncoderOptions,
   type EncoderOptions,
@@ -42,7 +42,7 @@ async function classifyTexts(options: Options, context: CommandContext): Promise
   const named = results.map((result, i) => ({ text: options.text[i] ?? '', ...result }));
   const described = named.map(({ text, tokens, classes }) => {
     const lines = classes.map(({ label, score }) => `  ${score.toFixed(4)}  ${label}`);
-    return [`${text} (${formatCount(tokens)} tokens)`, ...lines].join('\n');
+    return [`${text} (${formatCounted(tokens, 'token')})`, ...lines].join('\n');
   });
   context.result({ texts: named }, described.join('\n\n'));
 }

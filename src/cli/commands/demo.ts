@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { counted } from '../../counted.ts';
 import { FarfieldError } from '../../errors.ts';
 import { type LanguageModel, loadLanguageModel } from '../../model/index.ts';
 import { dense, formatPattern, type Pattern } from '../../pattern/index.ts';
@@ -68,7 +69,7 @@ async function demonstrate(options: Options, context: CommandContext): Promise<v
   const path = options.file ?? defaultText();
   const whole = new TextEncoder().encode(await readText(path, 'demo'));
   if (whole.length < 2)
-    throw new FarfieldError(`demo ${path}: it has ${whole.length} bytes; there is nothing to predict`);
+    throw new FarfieldError(`demo ${path}: it has ${counted(whole.length, 'byte')}; there is nothing to predict`);
   const bytes = whole.subarray(0, characterEnd(whole, Math.min(options.length, whole.length)));
   await using model = await loadLanguageModel('farfield-small', {
     ...(options.threads === undefined ? {} : { threads: options.threads }),

@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import { type EmbedResult, embed } from '../../task/index.ts';
 import { addCommand, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatCount, formatRate, formatTable } from '../format.ts';
+import { formatCount, formatCounted, formatRate, formatTable } from '../format.ts';
 import {
   addEncoderOptions,
   type EncoderOptions,
@@ -83,5 +83,5 @@ function describe({ embeddings, tokens, tokensPerSecond }: EmbedResult, names: r
     titles.map((_, i) => i).filter((i) => i !== 1),
   );
   const width = embeddings[0]?.length ?? 0;
-  return `${table}\n\n${formatCount(embeddings.length)} ${embeddings.length === 1 ? 'vector' : 'vectors'} of ${width} numbers (--json prints them), ${formatRate(tokensPerSecond)} tokens/s`;
+  return `${table}\n\n${formatCounted(embeddings.length, 'vector')} of ${width} numbers (--json prints them), ${formatRate(tokensPerSecond)} tokens/s`;
 }

@@ -3,7 +3,7 @@ import { generate, promptIds } from '../../task/index.ts';
 import { type ChatMessage, readMessages } from '../../text/index.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatCount, formatRate } from '../format.ts';
+import { formatCounted, formatRate } from '../format.ts';
 import { noteBlindTokens } from './blind-tokens.ts';
 import { addModelOptions, type ModelOptions, numberFrom, openModel, patternOf, readText } from './model-options.ts';
 
@@ -96,8 +96,8 @@ async function continuePrompt(options: Options, context: CommandContext): Promis
   // A first token alone comes with the prompt, in no time of its own.
   const rate = made.length > 1 ? ` at ${formatRate(tokensPerSecond)} tokens/s` : '';
   context.note(
-    `${promptTokens === 1 ? '1 prompt token' : `${formatCount(promptTokens)} prompt tokens`} at ${formatRate(promptTokensPerSecond)} tokens/s, ` +
-      `${made.length === 1 ? '1 token' : `${formatCount(made.length)} tokens`}${rate}`,
+    `${formatCounted(promptTokens, 'prompt token')} at ${formatRate(promptTokensPerSecond)} tokens/s, ` +
+      `${formatCounted(made.length, 'token')}${rate}`,
   );
   if (result.reason === 'end' && result.text.trim() === '') {
     const asked = options.chat === true || options.messages !== undefined;

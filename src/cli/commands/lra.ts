@@ -6,7 +6,7 @@ import { type ArenaResult, arenaPatterns, ownPattern, runArena } from '../../tas
 import { type TaskName, tasks } from '../../train/index.ts';
 import { addCommand, integer, listOf, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatCount, formatDuration, formatPercent, formatTable } from '../format.ts';
+import { formatCount, formatCounted, formatDuration, formatPercent, formatTable } from '../format.ts';
 import { numberFrom } from './model-options.ts';
 
 interface Options {
@@ -126,7 +126,7 @@ function describe(
   ]);
   const standIns = [...new Set(results.map(({ task }) => task))].filter((task) => tasks[task].likeness === 'stand-in');
   const remarks = [
-    `${formatCount(steps)} steps of at most ${formatCount(tokens)} tokens ("a step": in so many sequences); accuracy in percent of ${formatCount(heldOut)} held-out sequences, with its standard error.`,
+    `${formatCounted(steps, 'step')} of at most ${formatCounted(tokens, 'token')} ("a step": in so many sequences); accuracy in percent of ${formatCount(heldOut)} held-out sequences, with its standard error.`,
     'Published: Tay et al. 2021, table 1, of larger models that trained far longer.',
     ...(standIns.length === 0
       ? []

@@ -2,7 +2,7 @@ import { compileMask, drawPng, drawSvg, drawText, type MaskStatistics, statistic
 import { causal, formatPattern, intersect, parsePattern } from '../../pattern/index.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatCount, formatDuration, formatPercent, formatTable } from '../format.ts';
+import { formatBytes, formatCount, formatCounted, formatDuration, formatPercent, formatTable } from '../format.ts';
 import { checkOutputFile, writeOutputFile } from '../output-file.ts';
 
 interface Options {
@@ -72,7 +72,7 @@ async function mask(options: Options, context: CommandContext): Promise<void> {
   if (context.json) context.result(object, '');
   else {
     const drawing = drawText(compiled, { head, columns: Math.min(context.columns, 72) });
-    const sizes = `${formatCount(length)} queries, ${formatCount(keys)} keys, ${formatCount(heads)} ${heads === 1 ? 'head' : 'heads'}`;
+    const sizes = `${formatCounted(length, 'query', 'queries')}, ${formatCounted(keys, 'key')}, ${formatCounted(heads, 'head')}`;
     context.result(
       object,
       `${formatPattern(pattern)}: ${sizes}\n\n${drawing}\n\n${describe(counts, compileMilliseconds, formatPattern(pattern).includes('causal'))}`,

@@ -7,7 +7,7 @@ import { type Pattern, parsePattern } from '../../pattern/index.ts';
 import { decodeText } from '../../text/index.ts';
 import { integer } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatCount } from '../format.ts';
+import { formatCounted } from '../format.ts';
 import type { Progress } from '../progress.ts';
 import { hubProgress } from './hub-progress.ts';
 
@@ -86,7 +86,7 @@ export async function openModel(options: ModelOptions, context: CommandContext):
 
 /** Says which parts of a model are not read, and how many tensors they have. */
 export function noteLeftOut(leftOut: Readonly<Record<string, number>>, context: CommandContext): void {
-  const parts = Object.entries(leftOut).map(([part, tensors]) => `${part} (${formatCount(tensors)} tensors)`);
+  const parts = Object.entries(leftOut).map(([part, tensors]) => `${part} (${formatCounted(tensors, 'tensor')})`);
   if (parts.length > 0) context.note(`a model of texts and pictures: left out ${parts.join(', ')}`);
 }
 

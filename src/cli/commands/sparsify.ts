@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { counted } from '../../counted.ts';
 import { DeviceError, FarfieldError } from '../../errors.ts';
 import { createNodeBackend, type FoundAttention, type Graph, type Unmatched } from '../../graph/index.ts';
 import { ELEMENT_BYTES } from '../../graph/tensor-data.ts';
@@ -7,7 +8,7 @@ import { compareOnnx, type OutputDifference } from '../../task/index.ts';
 import { loadTokenizer } from '../../text/node.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatCount, formatTable } from '../format.ts';
+import { formatCount, formatCounted, formatTable } from '../format.ts';
 import { checkOutputFile } from '../output-file.ts';
 import { openDocument } from './encoder-options.ts';
 import { hubProgress } from './hub-progress.ts';
@@ -183,7 +184,7 @@ function describeDifferences(compared: Compared | undefined): string {
     meanCosine.toFixed(5),
     leastCosine.toFixed(5),
   ]);
-  const head = [`on ${formatCount(compared.tokens)} tokens`, 'largest difference', 'mean cosine', 'least'];
+  const head = [`on ${formatCounted(compared.tokens, 'token')}`, 'largest difference', 'mean cosine', 'least'];
   return `\n\n${formatTable([head, ...rows], [1, 2, 3])}`;
 }
 
@@ -196,7 +197,7 @@ function describe(
   const rows = found.map(({ node, operator, heads, pattern: own, hasKeyMask }) => [
     node,
     operator,
-    heads === undefined ? '' : `${heads} heads`,
+    heads === undefined ? '' : counted(heads, 'head'),
     `${formatPattern(own)}${hasKeyMask ? ', and its padding' : ''}`,
   ]);
   const left = unmatched.map(({ node, why }) => `\n  ${node}: ${why}`).join('');

@@ -2,7 +2,7 @@ import { loadSeq2Seq, type Seq2Seq } from '../../model/index.ts';
 import { type SummarizeProgress, summarize } from '../../task/index.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatCount } from '../format.ts';
+import { formatCount, formatCounted } from '../format.ts';
 import type { Progress } from '../progress.ts';
 import { openDocument } from './encoder-options.ts';
 import { hubProgress } from './hub-progress.ts';
@@ -81,14 +81,14 @@ async function summarizeDocuments(options: Options, context: CommandContext): Pr
   });
   const named = summaries.map((summary, i) => ({ file: options.text[i] ?? '', ...summary }));
   const described = named.map(({ file, text, tokens, isCut }) => {
-    const read = `${file} (${isCut ? 'the first ' : ''}${formatCount(tokens)} tokens)`;
+    const read = `${file} (${isCut ? 'the first ' : ''}${formatCounted(tokens, 'token')})`;
     return named.length === 1 ? text : `${read}\n${text}`;
   });
   context.result({ summaries: named }, isStreamed ? '\n' : described.join('\n\n'));
   const [only] = named;
   if (!context.json && named.length === 1 && only !== undefined) {
     context.note(
-      `${only.isCut ? 'the first ' : ''}${formatCount(only.tokens)} tokens read, ${formatCount(only.ids.length)} written`,
+      `${only.isCut ? 'the first ' : ''}${formatCounted(only.tokens, 'token')} read, ${formatCount(only.ids.length)} written`,
     );
   }
 }

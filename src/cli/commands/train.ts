@@ -16,7 +16,7 @@ import {
 } from '../../train/index.ts';
 import { addCommand, integer, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatCount, formatDuration, formatRate } from '../format.ts';
+import { formatBytes, formatCounted, formatDuration, formatRate } from '../format.ts';
 import { writeOutputFile } from '../output-file.ts';
 import { beginningWeights, filesBeside, listData, openTokenizer, readTrainConfig } from './train-files.ts';
 
@@ -128,7 +128,7 @@ class Report {
     const { note } = this.#context;
     switch (event.kind) {
       case 'start':
-        note(`${formatCount(event.weights)} weights, ${formatCount(event.steps - event.step)} steps to do`);
+        note(`${formatCounted(event.weights, 'weight')}, ${formatCounted(event.steps - event.step, 'step')} to do`);
         if (event.resumed !== undefined) this.#saved = event.step;
         if (event.resumed !== undefined) note(`going on from ${event.resumed} in ${this.#path}`);
         for (const damage of event.damaged ?? []) note(`a save that is not whole was passed over: ${damage}`);
@@ -187,7 +187,7 @@ function average(loss: number | undefined): string {
 function summary(result: TrainResult, path: string, lossCurve: string | undefined): string {
   const { step, ended, loss, validationLoss, averageLoss, tokens, seconds, save } = result;
   return [
-    `${formatCount(step)} steps on ${formatCount(tokens)} tokens in ${formatDuration(1000 * seconds)}` +
+    `${formatCounted(step, 'step')} on ${formatCounted(tokens, 'token')} in ${formatDuration(1000 * seconds)}` +
       (ended === 'data' ? '; the data ended before the steps did' : ''),
     ...(loss === undefined ? [] : [`last step   ${nats(loss)}`]),
     ...(validationLoss === undefined ? [] : [`validation  ${nats(validationLoss)}${average(averageLoss)}`]),

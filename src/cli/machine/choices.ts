@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts';
 import { formatBytes } from '../format.ts';
 import type { AttentionEngine, DenseEngine, Failure } from './engines.ts';
 import type { Memory, Processor } from './processor.ts';
@@ -64,7 +65,7 @@ function threads({ attention, webassembly, processor }: Machine): Choice {
   if (!webassembly.threads) return { what, uses, because: 'there is no shared WebAssembly memory here' };
   const { usable, processors } = processor;
   return usable < processors
-    ? { what, uses, because: `this process may use ${usable} of ${processors} processors` }
+    ? { what, uses, because: `this process may use ${usable} of ${counted(processors, 'processor')}` }
     : { what, uses, because: 'one for each processor' };
 }
 

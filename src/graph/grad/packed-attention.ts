@@ -1,4 +1,5 @@
 import type { NumberType, Tensor, WasmDevice } from '../../attention/index.ts';
+import { counted } from '../../counted.ts';
 import { ArgumentError } from '../../errors.ts';
 import { type BlockMask, compileMask } from '../../mask/index.ts';
 import type { AttentionNode } from '../ir.ts';
@@ -37,7 +38,9 @@ export class PackedAttention implements AttentionPass {
       const first = starts[i] as number;
       const end = i + 1 < starts.length ? (starts[i + 1] as number) : rows;
       if (!(Number.isInteger(end) && end > first)) {
-        throw new ArgumentError(`starts[${i}] is ${first}; each must lie before the next and before the ${rows} rows`);
+        throw new ArgumentError(
+          `starts[${i}] is ${first}; each must lie before the next and before the ${counted(rows, 'row')}`,
+        );
       }
       const last = runs.at(-1);
       if (last?.length === end - first) runs[runs.length - 1] = { ...last, count: last.count + 1 };

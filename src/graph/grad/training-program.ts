@@ -1,4 +1,5 @@
 import type { NumberType } from '../../attention/index.ts';
+import { counted } from '../../counted.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
 import type { DenseBackend, HostTensor } from '../backend.ts';
 import type { Edge } from '../edge.ts';
@@ -381,7 +382,7 @@ function checkData(
 ): Float32Array {
   if (data?.length !== sizeOf(shape)) {
     throw new ArgumentError(
-      `${argument} (${name}) must have ${sizeOf(shape)} numbers, ${describeShape(shape)}; it has ${data?.length ?? 'none'}`,
+      `${argument} (${name}) must have ${counted(sizeOf(shape), 'number')}, ${describeShape(shape)}; it has ${data?.length ?? 'none'}`,
     );
   }
   return data;

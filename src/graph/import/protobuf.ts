@@ -2,6 +2,7 @@
  * Reads the Protocol Buffers wire format (Protocol Buffers documentation, "Encoding"). A field is a key (number * 8 + wire type) and
  * a value: wire type 0 a varint, 1 eight bytes, 2 a length and that many bytes, 5 four bytes.
  */
+import { counted } from '../../counted.ts';
 import { CheckpointError } from '../../errors.ts';
 
 /** Random access to a file; checkpoint/'s ByteSource is one. */
@@ -93,7 +94,7 @@ export class MessageReader {
     }
     const content = this.content();
     if (content.length % bytes !== 0)
-      this.fail(`field ${this.number} has ${content.length} bytes, not whole numbers of ${bytes}`);
+      this.fail(`field ${this.number} has ${counted(content.length, 'byte')}, not whole numbers of ${bytes}`);
     for (let at = 0; at < content.length; at += bytes) {
       push(new DataView(content.buffer, content.byteOffset + at, bytes));
     }
@@ -128,7 +129,7 @@ export class MessageReader {
 
   #take(length: number): Uint8Array {
     const left = this.bytes.length - this.#at;
-    if (length > left) this.fail(`field ${this.number} needs ${length} bytes, ${left} are left`);
+    if (length > left) this.fail(`field ${this.number} needs ${counted(length, 'byte')}, ${left} are left`);
     this.#at += length;
     return this.bytes.subarray(this.#at - length, this.#at);
   }
@@ -179,7 +180,7 @@ export class FileReader {
         from = at + varint.end;
         length = wire === 0 ? 0 : Number(varint.value);
       } else if (wire !== 1 && wire !== 5) fail(`field ${number} has wire type ${wire}`);
-      if (length > end - from) fail(`field ${number} needs ${length} bytes, ${end - from} are left`);
+      if (length > end - from) fail(`field ${number} needs ${counted(length, 'byte')}, ${end - from} are left`);
       yield { number, wire, value, at, start: from, end: from + length };
       at = from + length;
     }
@@ -234,7 +235,7 @@ export async function readRange(source: ByteRange, offset: number, length: numbe
   const bytes = await source.read(offset, length);
   if (bytes.byteLength !== length) {
     throw new CheckpointError(
-      `${source.name}: ${what}: asked for ${length} bytes at ${offset}, got ${bytes.byteLength}`,
+      `${source.name}: ${what}: asked for ${counted(length, 'byte')} at ${offset}, got ${bytes.byteLength}`,
     );
   }
   return bytes;

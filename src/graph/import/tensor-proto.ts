@@ -1,4 +1,5 @@
 /** TensorProto (onnx.proto): a constant of a graph, with its elements inside, or in a file beside the model. */
+import { counted } from '../../counted.ts';
 import { CheckpointError } from '../../errors.ts';
 import { elementType } from '../element-type.ts';
 import type { ConstantTensor, ElementType, TensorData } from '../ir.ts';
@@ -44,7 +45,8 @@ export function parseTensor(message: MessageReader): ConstantTensor & { readonly
   if (parts.isExternal) return fail('an attribute’s tensor has external data');
   const bytes = byteLength(type, shape, fail);
   if (raw !== undefined) {
-    if (raw.byteLength !== bytes) fail(`raw_data has ${raw.byteLength} bytes, ${describe(type, shape)} needs ${bytes}`);
+    if (raw.byteLength !== bytes)
+      fail(`raw_data has ${counted(raw.byteLength, 'byte')}, ${describe(type, shape)} needs ${bytes}`);
     return { name: parts.name, type, shape, data: typedArray(type, raw) };
   }
   return { name: parts.name, type, shape, data: fromTyped(type, shape, parts, fail) };
@@ -87,7 +89,7 @@ export async function readInitializer(
   if (raw !== undefined) {
     const { start, end, wire } = raw;
     if (wire !== 2 || end - start !== bytes) {
-      fail(`raw_data has ${end - start} bytes, ${describe(type, shape)} needs ${bytes}`);
+      fail(`raw_data has ${counted(end - start, 'byte')}, ${describe(type, shape)} needs ${bytes}`);
     }
     return { name, type, shape, load: async () => typedArray(type, await readRange(file.source, start, bytes, place)) };
   }
@@ -151,7 +153,8 @@ function fromTyped(
 ): TensorData {
   const values = typed?.values ?? [];
   const elements = shape.reduce((product, side) => product * side, 1);
-  if (values.length !== elements) fail(`it has ${values.length} elements, ${describe(type, shape)} needs ${elements}`);
+  if (values.length !== elements)
+    fail(`it has ${counted(values.length, 'element')}, ${describe(type, shape)} needs ${elements}`);
   const wanted = fieldOf(type);
   if (typed !== undefined && typed.field !== wanted)
     fail(`${type} elements in field ${typed.field}, expected ${wanted}`);
@@ -209,7 +212,7 @@ function externalPlace(
     return /^\d{1,15}$/.test(text) ? Number(text) : fail(`its external data has the ${key} ${JSON.stringify(text)}`);
   };
   const length = number('length', bytes);
-  if (length !== bytes) fail(`its external data has ${length} bytes, its shape needs ${bytes}`);
+  if (length !== bytes) fail(`its external data has ${counted(length, 'byte')}, its shape needs ${bytes}`);
   return { location, offset: number('offset', 0) };
 }
 

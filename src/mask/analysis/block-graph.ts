@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts';
 import { ArgumentError } from '../../errors.ts';
 import { BitmapStore, EMPTY_BLOCK } from '../bitmap.ts';
 import { BITMAP_WORDS, BLOCK_SIDE, type BlockMask, type BlockRows, FULL_BLOCK } from '../block-mask.ts';
@@ -59,8 +60,8 @@ function checkSquare(mask: BlockMask): void {
   const { queries, keys, queryOffset } = maskOfBatchEntry(mask);
   if (queries === keys && queryOffset === 0) return;
   throw new ArgumentError(
-    `a graph over tokens needs as many queries as keys, each at the same position; the mask has ${queries} queries ` +
-      `from position ${queryOffset} on, and ${keys} keys`,
+    `a graph over tokens needs as many queries as keys, each at the same position; the mask has ${counted(queries, 'query', 'queries')} ` +
+      `from position ${queryOffset} on, and ${counted(keys, 'key')}`,
   );
 }
 

@@ -1,5 +1,6 @@
 /** What a file of a decoder gives, and the configuration that decoders share. */
 import * as v from 'valibot';
+import { counted } from '../../counted.ts';
 import { ModelError } from '../../errors.ts';
 import { add, rotary, scaleBy, tanh, type Value } from '../../graph/index.ts';
 import { causal, type Pattern, window } from '../../pattern/index.ts';
@@ -93,14 +94,16 @@ export function readDecoderConfig(json: unknown, source: string, defaults: Decod
   const keyValueHeads = config.num_key_value_heads ?? heads;
   const headWidth = config.head_dim ?? config.hidden_size / heads;
   if (heads % keyValueHeads !== 0) {
-    throw new ModelError(`${source}: ${keyValueHeads} key/value heads do not divide ${heads} heads`);
+    throw new ModelError(`${source}: ${keyValueHeads} key/value heads do not divide ${counted(heads, 'head')}`);
   }
   if (!Number.isInteger(headWidth) || headWidth % 2 !== 0 || headWidth > 256) {
     throw new ModelError(`${source}: heads are ${headWidth} wide; the width must be even and at most 256`);
   }
   const kinds = config.layer_types ?? Array.from({ length: layers }, (_, i) => defaults.kindOf(i));
   if (kinds.length !== layers) {
-    throw new ModelError(`${source}: layer_types has ${kinds.length} elements; num_hidden_layers is ${layers}`);
+    throw new ModelError(
+      `${source}: layer_types has ${counted(kinds.length, 'element')}; num_hidden_layers is ${layers}`,
+    );
   }
   if (kinds.includes('sliding_attention') && typeof size !== 'number') {
     throw new ModelError(`${source}: sliding_window is missing, and layers slide`);

@@ -52,7 +52,7 @@ describe('the configuration of a decoder', () => {
     [{ sliding_window: undefined }, 'sliding_window is missing, and layers slide'],
     [{ head_dim: 7 }, 'heads are 7 wide'],
     [{ num_key_value_heads: 3 }, '3 key/value heads do not divide 2 heads'],
-    [{ layer_types: ['full_attention'] }, 'layer_types has 1 elements; num_hidden_layers is 7'],
+    [{ layer_types: ['full_attention'] }, 'layer_types has 1 element; num_hidden_layers is 7'],
     [{ hidden_activation: 'mish' }, 'hidden_activation is "mish"'],
     [{ rope_scaling: { rope_type: 'dynamic', factor: 2 } }, 'of type "dynamic"; Farfield knows default, linear, yarn'],
     [{ rope_scaling: { rope_type: 'yarn', factor: 2 } }, 'needs original_max_position_embeddings'],

@@ -9,6 +9,7 @@
  * whose experts are in MXFP4, as published; they are expanded to float32.
  */
 import * as v from 'valibot';
+import { counted } from '../../counted.ts';
 import { ModelError } from '../../errors.ts';
 import { add, type Value } from '../../graph/index.ts';
 import type { EncoderBuilder } from '../encoder/builder.ts';
@@ -38,7 +39,7 @@ export const gptOss: DecoderArchitecture = {
     });
     const { num_local_experts: experts, num_experts_per_tok: chosen } = parseConfig(schema, json, source);
     if (chosen > experts) {
-      throw new ModelError(`${source}: num_experts_per_tok is ${chosen}; there are ${experts} experts`);
+      throw new ModelError(`${source}: num_experts_per_tok is ${chosen}; the model has ${counted(experts, 'expert')}`);
     }
     const { layers, heads, epsilon } = config;
     return {

@@ -3,6 +3,7 @@
  * exponent, one of mantissa) in groups of 32, each with a scale of 8 bits that is a power of two. As gpt-oss is published, two numbers to a
  * byte, the first in the low bits.
  */
+import { counted } from '../../counted.ts';
 import { ArgumentError } from '../../errors.ts';
 
 /** Numbers with one scale. */
@@ -13,7 +14,9 @@ const NUMBERS = Float32Array.of(0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, 
 /** `blocks` [groups, 16] and `scales` [groups] to float32 [groups, 32], exact. */
 export function expandMxfp4(blocks: Uint8Array, scales: Uint8Array): Float32Array {
   if (blocks.length !== (scales.length * MXFP4_GROUP) / 2) {
-    throw new ArgumentError(`expandMxfp4: ${blocks.length} bytes for ${scales.length} groups; each has 16`);
+    throw new ArgumentError(
+      `expandMxfp4: ${counted(blocks.length, 'byte')} for ${counted(scales.length, 'group')}; each has 16`,
+    );
   }
   const result = new Float32Array(2 * blocks.length);
   for (let i = 0; i < blocks.length; i++) {

@@ -9,6 +9,7 @@
  * - A text of at most (5 + 2 num_random_blocks) blocks gets full attention. (There the whole model changes for good; here only that text.)
  */
 import * as v from 'valibot';
+import { counted } from '../../counted.ts';
 import { ArgumentError, ModelError } from '../../errors.ts';
 import { blockLocal, blocks, columns, dense, type Pattern, perHead, rows, union } from '../../pattern/index.ts';
 import { count, type EncoderArchitecture, flag, type Head, index, parseConfig, type Task } from './architecture.ts';
@@ -218,11 +219,11 @@ function listedBlocks(
 
 function checkTables(tables: RandomBlockTables, heads: number, size: number): void {
   if (tables.length !== heads)
-    throw new ArgumentError(`randomBlocks has tables for ${tables.length} heads; the model has ${heads}`);
+    throw new ArgumentError(`randomBlocks has tables for ${counted(tables.length, 'head')}; the model has ${heads}`);
   for (const [head, table] of tables.entries()) {
     if (table.length !== size - 2) {
       throw new ArgumentError(
-        `randomBlocks has ${table.length} rows for head ${head}; a text of ${size} blocks needs ${size - 2}, one for each block but the first and the last`,
+        `randomBlocks has ${counted(table.length, 'row')} for head ${head}; a text of ${size} blocks needs ${size - 2}, one for each block but the first and the last`,
       );
     }
     const bad = table.flat().find((j) => !Number.isInteger(j) || j < 0 || j >= size);

@@ -197,7 +197,7 @@ describe('Encoder', () => {
   it.each([
     [{ inputIds: [[40]] }, 'inputIds[0][0] is 40; token ids of this model are integers from 0 to 39'],
     [{ inputIds: [[1, 2]], attentionMask: [[0, 0]] }, 'inputIds[0] has no token that counts'],
-    [{ inputIds: [[1, 2]], attentionMask: [[1]] }, 'attentionMask[0] has 1 elements; the sequence has 2 tokens'],
+    [{ inputIds: [[1, 2]], attentionMask: [[1]] }, 'attentionMask[0] has 1 element; the sequence has 2 tokens'],
     [{ inputIds: [[1]], attentionMask: [[1], [1]] }, 'attentionMask has 2 lists, inputIds has 1'],
     [{ inputIds: [[1]], tokenTypes: [[2]] }, 'tokenTypes[0][0] is 2'],
     [{ inputIds: [[1]], globalAttentionMask: [[1]] }, 'has no global tokens'],

@@ -1,5 +1,6 @@
 /** An encoder that is ready to run. */
 import type { WasmDevice } from '../../attention/index.ts';
+import { counted } from '../../counted.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
 import { type DenseBackend, type Program, type ProgramOutputs, ROWS } from '../../graph/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
@@ -151,7 +152,9 @@ export class Encoder implements AsyncDisposable {
     const sequences = checkSequences(options, model);
     const places = options.headPlaces;
     if (places !== undefined && places.length !== sequences.length) {
-      throw new ArgumentError(`headPlaces has ${places.length} lists; the batch has ${sequences.length} sequences`);
+      throw new ArgumentError(
+        `headPlaces has ${counted(places.length, 'list')}; the batch has ${counted(sequences.length, 'sequence')}`,
+      );
     }
     const result = this.#turn.then(async () => {
       if (this.#disposed) throw new DeviceError('run: the encoder was disposed');

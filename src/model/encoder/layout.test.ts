@@ -153,7 +153,7 @@ describe('bigBirdPairs', () => {
     const of = (randomBlocks: number[][][]) => () =>
       bigBirdPairs({ rows: 30, sequences: [sequence], randomBlocks: [randomBlocks] }, { block, random: 2, heads }, 0);
     const row = Array(13).fill([1, 2]);
-    expect(of([row])).toThrow('randomBlocks has tables for 1 heads; the model has 2');
+    expect(of([row])).toThrow('randomBlocks has tables for 1 head; the model has 2');
     expect(of([row, row.slice(1)])).toThrow('randomBlocks has 12 rows for head 1; a text of 15 blocks needs 13');
     expect(of([row, [...row.slice(1), [15]]])).toThrow('randomBlocks names block 15 for head 1; there are 15');
   });

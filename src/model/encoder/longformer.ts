@@ -10,6 +10,7 @@
  * on which no token that counts depends; here there is no padding.
  */
 import * as v from 'valibot';
+import { counted } from '../../counted.ts';
 import { ArgumentError, ModelError } from '../../errors.ts';
 import type { Value } from '../../graph/index.ts';
 import { complement, globalTokens, intersect, type Pattern, union, window } from '../../pattern/index.ts';
@@ -89,7 +90,9 @@ export const longformer: EncoderArchitecture = {
 export function windowSides(windows: number | number[], layers: number, source: string): number[] {
   const each = Array.isArray(windows) ? windows : Array.from({ length: layers }, () => windows);
   if (each.length !== layers) {
-    throw new ModelError(`${source}: attention_window has ${each.length} numbers; num_hidden_layers is ${layers}`);
+    throw new ModelError(
+      `${source}: attention_window has ${counted(each.length, 'number')}; num_hidden_layers is ${layers}`,
+    );
   }
   const odd = each.find((size) => size % 2 !== 0);
   if (odd !== undefined) throw new ModelError(`${source}: attention_window is ${odd}; it must be even`);
@@ -134,7 +137,7 @@ function questionMask(ids: Int32Array, separator: number, name: string): Uint8Ar
   const separators = ids.reduce((sum, id) => sum + (id === separator ? 1 : 0), 0);
   if (separators !== 3) {
     throw new ArgumentError(
-      `${name} has ${separators} separators (id ${separator}); question answering needs <s> question </s></s> text </s>, which ` +
+      `${name} has ${counted(separators, 'separator')} (id ${separator}); question answering needs <s> question </s></s> text </s>, which ` +
         'has three, or a globalAttentionMask',
     );
   }

@@ -9,6 +9,7 @@
  * with the past only and three projections in the place of Wqkv.
  */
 import * as v from 'valibot';
+import { counted } from '../../counted.ts';
 import { ModelError } from '../../errors.ts';
 import { add, type HostTensor, mul, ROWS, rotary, rotaryRows, split, type Value } from '../../graph/index.ts';
 import { causal, dense, intersect, type Pattern, window } from '../../pattern/index.ts';
@@ -116,7 +117,7 @@ function readConfig(json: unknown, source: string): Config {
   const types = config.layer_types;
   if (types && types.length !== config.num_hidden_layers) {
     throw new ModelError(
-      `${source}: layer_types has ${types.length} elements; num_hidden_layers is ${config.num_hidden_layers}`,
+      `${source}: layer_types has ${counted(types.length, 'element')}; num_hidden_layers is ${config.num_hidden_layers}`,
     );
   }
   return config;

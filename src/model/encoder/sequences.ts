@@ -1,4 +1,5 @@
 /** What a caller gives an encoder, checked, with defaults filled in, and packed into rows. */
+import { counted } from '../../counted.ts';
 import { ArgumentError } from '../../errors.ts';
 import type { EncoderModel, EncoderSequence, PackedBatch } from './architecture.ts';
 import type { Layout, PackedSequence } from './layout.ts';
@@ -21,7 +22,7 @@ export function checkSequences(input: EncoderInput, model: EncoderModel): Encode
   for (const [name, list] of Object.entries({ attentionMask, globalAttentionMask, tokenTypes })) {
     if (list !== undefined && list.length !== inputIds.length) {
       throw new ArgumentError(
-        `${name} has ${list.length} lists, inputIds has ${inputIds.length}; each needs one for a sequence`,
+        `${name} has ${counted(list.length, 'list')}, inputIds has ${inputIds.length}; each needs one for a sequence`,
       );
     }
   }
@@ -124,6 +125,8 @@ function bits(name: string, list: ArrayLike<number> | undefined, length: number,
 
 function checkLength(name: string, list: ArrayLike<number>, length: number): void {
   if (list.length !== length) {
-    throw new ArgumentError(`${name} has ${list.length} elements; the sequence has ${length} tokens`);
+    throw new ArgumentError(
+      `${name} has ${counted(list.length, 'element')}; the sequence has ${counted(length, 'token')}`,
+    );
   }
 }

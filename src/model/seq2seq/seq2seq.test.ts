@@ -251,7 +251,7 @@ describe('Seq2Seq', () => {
     );
     await using model = await open();
     const text = await model.encode({ inputIds: texts });
-    await expect(model.logits(text, { inputIds: [[0]] })).rejects.toThrow('inputIds has 1 sequences for 2 texts');
+    await expect(model.logits(text, { inputIds: [[0]] })).rejects.toThrow('inputIds has 1 sequence for 2 texts');
     await expect(model.generate(text, { maxTokens: -1 })).rejects.toThrow(ArgumentError);
     const signal = AbortSignal.abort(new Error('enough'));
     await expect(model.generate(text, { maxTokens: 1, signal })).rejects.toThrow('enough');

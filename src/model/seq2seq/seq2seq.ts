@@ -1,5 +1,6 @@
 /** An encoder-decoder that is ready to run. */
 import type { WasmDevice } from '../../attention/index.ts';
+import { counted } from '../../counted.ts';
 import { ArgumentError, DeviceError } from '../../errors.ts';
 import type { DenseBackend, HostTensor, Program } from '../../graph/index.ts';
 import type { Tokenizer } from '../../text/index.ts';
@@ -177,7 +178,9 @@ export class Seq2Seq implements AsyncDisposable {
     const plain = { ...model.encoder, hasGlobals: false, defaults: () => ({}) };
     const sequences = checkSequences(options, plain);
     if (sequences.length !== texts.layout.sequences.length) {
-      throw new ArgumentError(`inputIds has ${sequences.length} sequences for ${texts.layout.sequences.length} texts`);
+      throw new ArgumentError(
+        `inputIds has ${counted(sequences.length, 'sequence')} for ${counted(texts.layout.sequences.length, 'text')}`,
+      );
     }
     const packed = packSequences(sequences);
     const layout = { ...packed.layout, memory: texts.layout };
@@ -211,7 +214,7 @@ export class Seq2Seq implements AsyncDisposable {
     // The last token that is chosen is not read.
     if (prefix.length + maxTokens - 1 > this.maxOutputTokens) {
       throw new ArgumentError(
-        `generate: maxTokens is ${maxTokens} after ${prefix.length} first tokens; the decoder has ${this.maxOutputTokens} positions`,
+        `generate: maxTokens is ${maxTokens} after ${counted(prefix.length, 'first token')}; the decoder has ${this.maxOutputTokens} positions`,
       );
     }
     checkConstraints(options, maxTokens);

@@ -62,7 +62,7 @@ describe('constructors', () => {
     ],
     ['axes', () => slidingTile({ grid: [4, 5], tile: [2], kernel: [2, 5] }), /tile is a list of 1/],
     ['huge grid', () => axial({ grid: [2 ** 20, 2 ** 20], axes: [1] }), /cells; at most 4294967296 are possible/],
-    ['radius', () => neighbourhood({ grid: [4, 5], radius: [1] }), /radius has 1 numbers; .* each of the 2 axes/],
+    ['radius', () => neighbourhood({ grid: [4, 5], radius: [1] }), /radius has 1 number; .* each of the 2 axes/],
     [
       'clamped',
       () => neighbourhood({ grid: [4, 5], radius: 2, border: 'clamp' }),

@@ -1,4 +1,5 @@
 /** Constructors of patterns on grids that stand in no other file. All throw PatternError. */
+import { counted } from '../../counted.ts';
 import { PatternError } from '../../errors.ts';
 import { union } from '../constructors.ts';
 import type { Ball } from '../kinds/ball.ts';
@@ -43,7 +44,7 @@ export function slidingTile(options: {
     grid.map((size, axis) => {
       if (sides[axis] % tile[axis] === 0 && sides[axis] <= size) return sides[axis] / tile[axis];
       throw new PatternError(
-        `slidingTile ${name}[${axis}] is ${sides[axis]}; it must be a multiple of the tile's ${tile[axis]} cells, at most ${size}`,
+        `slidingTile ${name}[${axis}] is ${sides[axis]}; it must be a multiple of the tile's ${counted(tile[axis], 'cell')}, at most ${size}`,
       );
     });
   const [tiles, reach] = [divided('grid', grid), divided('kernel', kernel)];

@@ -1,4 +1,5 @@
 /** Tokens as the cells of an n-dimensional grid, the last axis fastest: images, video, volumes. Others are outside. */
+import { counted } from '../../counted.ts';
 import { PatternError } from '../../errors.ts';
 import type { Pattern } from '../pattern.ts';
 import { cellOrder, cells } from './cell-order.ts';
@@ -186,14 +187,16 @@ function checkTile(grid: readonly number[], tile: readonly number[], name: strin
   checkAxes(grid, tile, name);
   for (const [axis, side] of tile.entries()) {
     if (grid[axis] % side === 0) continue;
-    throw new PatternError(`${name}[${axis}] is ${side}; it must divide the ${grid[axis]} cells of the axis`);
+    throw new PatternError(
+      `${name}[${axis}] is ${side}; it must divide the ${counted(grid[axis], 'cell')} of the axis`,
+    );
   }
 }
 
 function checkAxes(grid: readonly number[], values: readonly number[], name: string): void {
   if (values.length !== grid.length) {
     throw new PatternError(
-      `${name} has ${values.length} numbers; it must have one for each of the ${grid.length} axes of the grid`,
+      `${name} has ${counted(values.length, 'number')}; it must have one for each of the ${counted(grid.length, 'axis', 'axes')} of the grid`,
     );
   }
 }

@@ -113,7 +113,7 @@ export const bigBirdDefinition: KindDefinition<BigBird> = {
   },
   check({ random, seed: own, blocks, perHead, table }, name) {
     if (table === undefined && (random ?? 0) > 0 && own === undefined) {
-      throw new PatternError(`${name('seed')} is missing; ${random} random blocks need a seed or a table`);
+      throw new PatternError(`${name('seed')} is missing; random blocks need a seed or a table`);
     }
     for (const [field, value] of Object.entries({ random, seed: own, blocks, perHead })) {
       if (table !== undefined && value !== undefined) {

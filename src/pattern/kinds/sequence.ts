@@ -1,4 +1,5 @@
 /** Several sequences in one, and one sequence at places or in an order of its own. */
+import { counted } from '../../counted.ts';
 import { PatternError } from '../../errors.ts';
 import type { Pair } from '../allows.ts';
 import type { Pattern } from '../pattern.ts';
@@ -51,7 +52,7 @@ export const documentsDefinition: KindDefinition<Documents> = {
     if (starts === undefined) return;
     if (starts.length !== lengths.length) {
       throw new PatternError(
-        `${name('starts')} has ${starts.length} numbers; it must have one for each of ${lengths.length} lengths`,
+        `${name('starts')} has ${counted(starts.length, 'number')}; it must have one for each of ${counted(lengths.length, 'length')}`,
       );
     }
     for (let i = 1; i < starts.length; i++) {

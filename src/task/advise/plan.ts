@@ -1,3 +1,4 @@
+import { plural } from '../../counted.ts';
 import { ArgumentError, MemoryError } from '../../errors.ts';
 import { attentionCost, type CostComparison, receptiveField } from '../../mask/index.ts';
 import type { Pattern } from '../../pattern/index.ts';
@@ -150,7 +151,7 @@ export function costOf(pattern: Pattern, { length, heads, width }: Omit<Shape, '
 function tooLittle(tooLarge: readonly Candidate[], { length }: Shape, memoryBytes: number): MemoryError {
   const smallest = tooLarge.reduce((least, own) => (own.memory.bytes < least.memory.bytes ? own : least));
   const needed = smallest.memory.bytes;
-  const tokens = `${length.toLocaleString('en-US')} ${length === 1 ? 'token needs' : 'tokens need'}`;
+  const tokens = `${length.toLocaleString('en-US')} ${plural(length, 'token needs', 'tokens need')}`;
   return new MemoryError(
     `nothing fits in ${decimalBytes(memoryBytes, Math.floor)}: ${tokens} at least ${decimalBytes(needed, Math.ceil)} ` +
       `beside the model's weights (${smallest.recommendation.name}); ` +

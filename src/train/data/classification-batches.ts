@@ -1,4 +1,5 @@
 /** Batches for sequence and image classification. */
+import { counted } from '../../counted.ts';
 import { ArgumentError, DataError } from '../../errors.ts';
 import type { TrainingBatch } from '../trainable.ts';
 import { permutation } from './permutation.ts';
@@ -45,7 +46,7 @@ export function classificationBatches(set: SequenceSet, options: ClassificationO
   }
   if (heldOut !== undefined && (heldOut.classes !== set.classes || heldOut.vocabularySize !== set.vocabularySize)) {
     throw new ArgumentError(
-      `the held-out set has ${heldOut.classes} classes and ${heldOut.vocabularySize} tokens; the training set ${set.classes} and ${set.vocabularySize}`,
+      `the held-out set has ${counted(heldOut.classes, 'class', 'classes')} and ${counted(heldOut.vocabularySize, 'token')}; the training set ${set.classes} and ${set.vocabularySize}`,
     );
   }
   const first = classificationToken ? set.classificationToken : undefined;

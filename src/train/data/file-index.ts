@@ -1,4 +1,5 @@
 /** Looks once through all files of a data set: where its documents are, and a fingerprint of what it holds. */
+import { counted } from '../../counted.ts';
 import { ArgumentError, DataError } from '../../errors.ts';
 import { DocumentIndex } from './document-index.ts';
 import { type DataFile, FileReader } from './files.ts';
@@ -72,7 +73,7 @@ export async function indexFiles(files: readonly DataFile[], options: IndexOptio
   }
   if (documents.count === 0) {
     throw new DataError(
-      `the data set is empty: ${files.length} files with ${bytes} bytes have no document with a byte in it`,
+      `the data set is empty: ${counted(files.length, 'file')} with ${counted(bytes, 'byte')}, and no document with a byte in it`,
     );
   }
   const list = indexed.map((file) => `${file.fingerprint} ${file.size} ${file.name}\n`).join('');

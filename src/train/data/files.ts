@@ -1,5 +1,6 @@
 /** The files of a data set, wherever they are: on disk, chosen in the browser, or in memory. */
 import { type ByteSource, blobSource, memorySource } from '../../checkpoint/index.ts';
+import { counted } from '../../counted.ts';
 import { DataError } from '../../errors.ts';
 
 /** A file that can be opened again and again. */
@@ -59,7 +60,7 @@ export class FileReader {
       const bytes = await (await entry.source).read(offset, length);
       if (bytes.length === length) return bytes;
       throw new DataError(
-        `${this.#files[file].name}: asked for ${length} bytes at ${offset}, got ${bytes.length}; did the file change while it was in use?`,
+        `${this.#files[file].name}: asked for ${counted(length, 'byte')} at ${offset}, got ${bytes.length}; did the file change while it was in use?`,
       );
     } finally {
       entry.reads--;
@@ -110,6 +111,6 @@ async function openChecked(file: DataFile): Promise<ByteSource> {
   if (source.size === file.size) return source;
   await source.close?.();
   throw new DataError(
-    `${file.name}: had ${file.size} bytes when the data set was listed, and has ${source.size} now: it changed`,
+    `${file.name}: had ${counted(file.size, 'byte')} when the data set was listed, and has ${source.size} now: it changed`,
   );
 }

@@ -1,4 +1,5 @@
 /** Sequences with a class each: what classification batches are made of. */
+import { counted } from '../../counted.ts';
 import { ArgumentError, DataError } from '../../errors.ts';
 import { Fingerprint, hex } from './fingerprint.ts';
 import { littleEndian } from './little-endian.ts';
@@ -38,7 +39,9 @@ export interface SequenceArrays {
 /** Sequences that are in memory. The classification token is the first id after the vocabulary. @throws DataError, ArgumentError */
 export function sequenceSet({ tokens, labels, classes, vocabularySize }: SequenceArrays): SequenceSet {
   if (tokens.length !== labels.length) {
-    throw new ArgumentError(`there are ${tokens.length} sequences and ${labels.length} labels; each sequence has one`);
+    throw new ArgumentError(
+      `got ${counted(tokens.length, 'sequence')} and ${counted(labels.length, 'label')}; each sequence has one`,
+    );
   }
   if (tokens.length === 0) throw new DataError('the data set is empty: there is no sequence');
   const sequences = tokens.map((sequence, i) => checkIds(Int32Array.from(sequence), `sequence ${i}`, vocabularySize));
@@ -79,7 +82,7 @@ export function imageSet({ pixels, labels, height, width, channels = 1, classes 
   const size = height * width * channels;
   if (!(size >= 1) || pixels.length !== labels.length * size) {
     throw new ArgumentError(
-      `there are ${pixels.length} pixel values and ${labels.length} labels; ${height} x ${width} x ${channels} values for each are needed`,
+      `got ${counted(pixels.length, 'pixel value')} and ${counted(labels.length, 'label')}; ${height} x ${width} x ${channels} values for each are needed`,
     );
   }
   const tokens = Array.from({ length: labels.length }, (_, i) => pixels.subarray(i * size, (i + 1) * size));
@@ -94,7 +97,9 @@ export function splitSequences(
 ): { readonly training: SequenceSet; readonly heldOut: SequenceSet } {
   const count = Math.max(1, Math.round(heldOut * set.size));
   if (!(heldOut > 0 && heldOut < 1) || count >= set.size) {
-    throw new ArgumentError(`of ${set.size} sequences a share of ${heldOut} cannot be held out; both parts need one`);
+    throw new ArgumentError(
+      `of ${counted(set.size, 'sequence')} a share of ${heldOut} cannot be held out; both parts need one`,
+    );
   }
   const order = permutation(set.size, seed);
   const part = (from: number, size: number): SequenceSet => ({

@@ -1,4 +1,5 @@
 /** Which tokens train and which are held out. */
+import { counted } from '../../counted.ts';
 import { ArgumentError, DataError } from '../../errors.ts';
 import { permutation } from './permutation.ts';
 import { checkSeed } from './random.ts';
@@ -42,7 +43,7 @@ export function splitSet(
   const count = heldOut === 0 ? 0 : Math.max(1, Math.round(heldOut * set.documents));
   if (count >= set.documents) {
     throw new DataError(
-      `of ${set.documents} documents ${count} would be held out and none would train; hold out less, or split by 'range'`,
+      `of ${counted(set.documents, 'document')} ${count} would be held out and none would train; hold out less, or split by 'range'`,
     );
   }
   const isHeldOut = new Uint8Array(set.documents);

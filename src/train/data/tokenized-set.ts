@@ -1,4 +1,5 @@
 /** Documents as the tokens of a tokenizer. */
+import { counted } from '../../counted.ts';
 import { ArgumentError, DataError } from '../../errors.ts';
 import { decodeText, type Tokenizer } from '../../text/index.ts';
 import { DocumentIndex } from './document-index.ts';
@@ -77,7 +78,7 @@ export async function openTokenizedSet(
   }
   if (documents.count === 0) {
     await store.close();
-    throw new DataError(`the data set is empty: its ${texts.count} documents have no tokens`);
+    throw new DataError(`the data set is empty: there is no token in ${counted(texts.count, 'document')}`);
   }
   return {
     vocabularySize: tokenizer.vocabularySize,

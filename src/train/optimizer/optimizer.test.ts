@@ -220,7 +220,7 @@ describe('an optimizer refuses', () => {
         sgd()
           .create([parameterOf([35])])
           .step([], 0.1),
-      '0 gradients for 1 parameters',
+      '0 gradients for 1 parameter',
     ],
     [
       () =>

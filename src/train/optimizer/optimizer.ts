@@ -1,4 +1,5 @@
 /** What every optimizer is: a rule for one parameter, made for all of them. */
+import { counted } from '../../counted.ts';
 import { ArgumentError } from '../../errors.ts';
 import type { Parameter } from '../trainable.ts';
 import { checkRules, groupOf, type ParameterRule } from './groups.ts';
@@ -127,12 +128,14 @@ function checkStep(
   checkNumber(name, 'learningRate', learningRate, 0, Infinity);
   if (!Number.isFinite(scale)) throw new ArgumentError(`${name}: scale is ${scale}; it must be finite`);
   if (gradients.length !== parameters.length) {
-    throw new ArgumentError(`${name}: ${gradients.length} gradients for ${parameters.length} parameters`);
+    throw new ArgumentError(
+      `${name}: ${counted(gradients.length, 'gradient')} for ${counted(parameters.length, 'parameter')}`,
+    );
   }
   for (const [i, { name: parameter, data }] of parameters.entries()) {
     if (gradients[i].length === data.length) continue;
     throw new ArgumentError(
-      `${name}: the gradient of "${parameter}" has ${gradients[i].length} elements; the parameter has ${data.length}`,
+      `${name}: the gradient of "${parameter}" has ${counted(gradients[i].length, 'element')}; the parameter has ${data.length}`,
     );
   }
 }

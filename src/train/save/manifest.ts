@@ -1,6 +1,7 @@
 /** The list of a save's files with their sizes and hashes. It is written last, so a save without it is not whole. */
 import * as v from 'valibot';
 import { readExactly } from '../../checkpoint/byte-source.ts';
+import { counted } from '../../counted.ts';
 import type { FileDigest, SaveFolder, SaveWriter } from './save-folder.ts';
 
 const MANIFEST = 'manifest.json';
@@ -28,7 +29,7 @@ export async function damageOf(folder: SaveFolder, save: string): Promise<string
   for (const [file, expected] of Object.entries(files)) {
     const found = await folder.digest(save, file);
     if (found === undefined) return `${file} is missing`;
-    if (found.bytes !== expected.bytes) return `${file} has ${found.bytes} bytes, not ${expected.bytes}`;
+    if (found.bytes !== expected.bytes) return `${file} has ${counted(found.bytes, 'byte')}, not ${expected.bytes}`;
     if (found.sha256 !== expected.sha256) return `the SHA-256 of ${file} differs`;
   }
   return undefined;

@@ -4,6 +4,7 @@
  * key/value heads, D their width.
  */
 import type { SparseWeights, Tensor, WasmDevice } from '../../../../src/attention/index.ts';
+import { counted } from '../../../../src/counted.ts';
 import { ArgumentError, ModelError } from '../../../../src/errors.ts';
 import { compileMask } from '../../../../src/mask/index.ts';
 import type { GptConfig } from '../../../../src/model/gpt.ts';
@@ -122,7 +123,7 @@ export class TextModel {
     const keyValueHeads = keys / width;
     const rows = ids.length;
     if (rows < 2 || rows > context) {
-      throw new ArgumentError(`the text has ${rows} tokens; the model reads from 2 to ${context}`);
+      throw new ArgumentError(`the text has ${counted(rows, 'token')}; the model reads from 2 to ${context}`);
     }
     const stranger = ids.find((id) => !(id >= 0 && id < vocabularySize));
     if (stranger !== undefined) throw new ArgumentError(`${stranger} is not one of the ${vocabularySize} tokens`);
