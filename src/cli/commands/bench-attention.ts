@@ -5,10 +5,11 @@ import { causal, formatPattern, intersect, parsePattern } from '../../pattern/in
 import { type ContenderName, contenders, peers } from '../bench/contenders.ts';
 import { measurePeakMemory } from '../bench/peak-memory.ts';
 import { type Contender, compileProblem, type Problem } from '../bench/problem.ts';
+import { byteUnit, formatRange, formatRatio, timeUnit } from '../bench/table.ts';
 import { timeInTurns } from '../bench/timing.ts';
 import { addCommand, integer, listOf, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatCounted, formatDuration, formatPercent, formatRate, formatTable, wrap } from '../format.ts';
+import { formatCounted, formatDuration, formatPercent, formatRate, formatTable, wrap } from '../format.ts';
 
 /** What the process that measures memory does. */
 const RUNS_FOR_MEMORY = 2;
@@ -156,19 +157,24 @@ function describe(
   columns: number,
 ): string {
   const ours = results[0]?.milliseconds ?? Number.NaN;
+  const times = timeUnit(results.flatMap(({ runs }) => runs));
+  const bytes = byteUnit(results.map(({ peakMemoryBytes }) => peakMemoryBytes));
   const rows = results.map(({ name, milliseconds, runs, peakMemoryBytes, gigaflops }) => [
     name,
-    formatDuration(milliseconds),
-    `${formatDuration(Math.min(...runs))} to ${formatDuration(Math.max(...runs))}`,
-    name === 'farfield' ? '' : `${formatRate(milliseconds / ours)}x`,
+    times.format(milliseconds),
+    formatRange(runs, times),
+    name === 'farfield' ? '' : formatRatio(milliseconds, ours),
     formatRate(gigaflops),
-    formatBytes(peakMemoryBytes),
+    bytes.format(peakMemoryBytes),
   ]);
-  const header = ['', 'median', 'range', 'to farfield', 'GFLOPS', 'peak memory'];
+  const header = ['', `median, ${times.name}`, 'range', 'to farfield', 'GFLOPS', `peak, ${bytes.name}`];
   const checked = results.filter(({ largestDifference }) => largestDifference !== null);
   return [
-    `${formatPattern(pattern)}, ${formatCounted(length, 'token')}, ${counted(heads, 'head')} of ${width}, ` +
-      `${counted(threads, 'thread')}`,
+    wrap(
+      `${formatPattern(pattern)}, ${formatCounted(length, 'token')}, ${counted(heads, 'head')} of ${width}, ` +
+        `${counted(threads, 'thread')}`,
+      columns,
+    ),
     `${formatCounted(about.pairs, 'pair')}, ${formatPercent(about.density)} of all; ` +
       `mask compiled once in ${formatDuration(about.maskMilliseconds)}`,
     '',

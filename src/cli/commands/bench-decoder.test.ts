@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import type { DecoderBenchResult } from '../bench/decoder/report.ts';
 import { runCommandLine } from '../program.ts';
-import type { DecoderBenchResult } from './bench-decoder.ts';
 
 async function farfield(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   let [stdout, stderr] = ['', ''];

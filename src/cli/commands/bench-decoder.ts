@@ -1,7 +1,5 @@
 /** What `farfield bench model` does with a decoder. */
-import { counted } from '../../counted.ts';
 import { ArgumentError } from '../../errors.ts';
-import { formatPattern } from '../../pattern/index.ts';
 import {
   type DecoderContender,
   type DecoderContenderName,
@@ -9,10 +7,10 @@ import {
   type DecoderSubject,
   decoderContenders,
 } from '../bench/decoder/contenders.ts';
+import { type DecoderBenchResult, describeDecoderBench } from '../bench/decoder/report.ts';
 import { peakOfProcess } from '../bench/peak-memory.ts';
 import { median } from '../bench/timing.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from '../format.ts';
 
 export interface DecoderBenchOptions {
   readonly names: readonly DecoderContenderName[];
@@ -24,24 +22,6 @@ export interface DecoderBenchOptions {
   readonly memory: boolean;
 }
 
-export interface DecoderBenchResult {
-  /** Tokens of the text. */
-  readonly tokens: number;
-  readonly name: DecoderContenderName;
-  /** Median of reading the text, and each; absent with --no-time. */
-  readonly prefillMilliseconds?: number;
-  readonly prefillRuns?: readonly number[];
-  readonly prefillTokensPerSecond?: number;
-  /** Of generating behind the text; absent where the contender only reads. */
-  readonly decodeTokensPerSecond?: number;
-  /** Of keys and values. */
-  readonly cacheBytes?: number;
-  /** Peak resident memory of a process of its own; absent with --no-memory. */
-  readonly peakMemoryBytes?: number;
-  /** Largest difference of the logits behind the text from farfield-dense's, over the largest of them, with float32 weights. */
-  readonly largestDifference?: number;
-}
-
 /** Measures each contender at each length, in turns, and prints a table. */
 export async function benchDecoder(
   subject: DecoderSubject,
@@ -49,7 +29,8 @@ export async function benchDecoder(
   context: CommandContext,
 ): Promise<void> {
   const results = await measure(subject, options, context);
-  context.result({ ...subject, repeat: options.repeat, results }, describe(subject, results, options));
+  const text = describeDecoderBench(subject, results, { ...options, columns: Math.min(context.columns, 100) });
+  context.result({ ...subject, repeat: options.repeat, results }, text);
 }
 
 async function measure(
@@ -132,59 +113,4 @@ function difference(want: Float32Array, got: ArrayLike<number>): number {
     apart = Math.max(apart, Math.abs(x - (got[i] ?? Number.NaN)));
   }
   return apart / largest;
-}
-
-function describe(
-  { model, pattern, weights, decode, threads }: DecoderSubject,
-  results: readonly DecoderBenchResult[],
-  { names, repeat, time, memory }: DecoderBenchOptions,
-): string {
-  const optional = (value: number | undefined, format: (value: number) => string) =>
-    value === undefined ? '' : format(value);
-  const rows = results.map((result) => {
-    const ours = results.find(({ tokens, name }) => tokens === result.tokens && name === 'farfield');
-    const ratio = (own: number | undefined, base: number | undefined): string =>
-      result.name === 'farfield' || own === undefined || base === undefined ? '' : `${formatRate(own / base)}x`;
-    return [
-      formatCount(result.tokens),
-      result.name,
-      ...(time
-        ? [
-            optional(result.prefillMilliseconds, formatDuration),
-            ratio(result.prefillMilliseconds, ours?.prefillMilliseconds),
-            optional(result.prefillTokensPerSecond, formatRate),
-            optional(result.decodeTokensPerSecond, formatRate),
-            optional(result.cacheBytes, formatBytes),
-          ]
-        : []),
-      ...(memory ? [optional(result.peakMemoryBytes, formatBytes)] : []),
-    ];
-  });
-  const header = [
-    'tokens',
-    '',
-    ...(time ? ['reading', 'to farfield', 'tokens/s', `next ${decode}, tokens/s`, 'keys and values'] : []),
-    ...(memory ? ['peak memory'] : []),
-  ];
-  const differences = results.flatMap(({ tokens, name, largestDifference }) =>
-    largestDifference === undefined
-      ? []
-      : [
-          `${name} at ${formatCount(tokens)} tokens differs from farfield-dense by at most ${largestDifference.toExponential(1)}.`,
-        ],
-  );
-  const form = pattern === undefined ? 'its own pattern' : formatPattern(pattern);
-  return [
-    `${model}, ${form}, weights ${weights}, ${counted(threads, 'thread')}`,
-    '',
-    formatTable(
-      [header, ...rows],
-      header.map((_, i) => i).filter((i) => i !== 1),
-    ),
-    '',
-    ...names.map((name) => `${name}: ${decoderContenders[name].what}.`),
-    ...(time ? [`Medians of ${repeat}, in turns, in one process.`] : []),
-    ...(memory ? ['Peak memory is that of a process of its own, Node and the weights included.'] : []),
-    ...differences,
-  ].join('\n');
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import type { ModelBenchResult } from '../bench/model/report.ts';
 import { runCommandLine } from '../program.ts';
-import type { ModelBenchResult } from './bench-model.ts';
 
 async function farfield(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   let [stdout, stderr] = ['', ''];

@@ -1,9 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { Option } from 'commander';
-import { counted } from '../../counted.ts';
 import { ArgumentError } from '../../errors.ts';
 import { GEOMETRIES, type Geometry } from '../../model/encoder/random.ts';
-import { formatPattern, parsePattern } from '../../pattern/index.ts';
+import { parsePattern } from '../../pattern/index.ts';
 import { checkDecoderPeers, decoderPeers, isDecoder } from '../bench/decoder/contenders.ts';
 import {
   type ModelContender,
@@ -11,12 +10,12 @@ import {
   modelContenders,
   modelPeers,
 } from '../bench/model/contenders.ts';
+import { describeModelBench, type ModelBenchResult } from '../bench/model/report.ts';
 import type { Subject } from '../bench/model/subject.ts';
 import { peakOfProcess } from '../bench/peak-memory.ts';
 import { timeInTurns } from '../bench/timing.ts';
 import { addCommand, integer, listOf, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatBytes, formatCount, formatDuration, formatRate, formatTable } from '../format.ts';
 import { benchDecoder } from './bench-decoder.ts';
 
 interface Options {
@@ -34,20 +33,6 @@ interface Options {
   readonly warmUp: boolean;
   readonly time: boolean;
   readonly memory: boolean;
-}
-
-export interface ModelBenchResult {
-  /** Tokens of each text of the batch. */
-  readonly lengths: readonly number[];
-  readonly name: ModelContenderName;
-  /** Median of the repeats, and each; absent with --no-time. */
-  readonly milliseconds?: number;
-  readonly runs?: readonly number[];
-  readonly tokensPerSecond?: number;
-  /** Peak resident memory of a process of its own; absent with --no-memory. */
-  readonly peakMemoryBytes?: number;
-  /** Largest difference of the mean hidden state from Farfield's, over the largest number in it, where both compute the same. */
-  readonly largestDifference?: number;
 }
 
 export const registerBenchModel: Register = (bench, start) => {
@@ -148,7 +133,10 @@ async function benchModel(options: Options, context: CommandContext): Promise<vo
   };
   const names: readonly ModelContenderName[] = ['farfield', ...checkPeers(options.compare)];
   const results = await measure(subject, names, options, context);
-  context.result({ ...subject, repeat, results }, describe(subject, results, options));
+  context.result(
+    { ...subject, repeat, results },
+    describeModelBench(subject, results, { ...options, columns: Math.min(context.columns, 100) }),
+  );
 }
 
 async function measure(
@@ -222,62 +210,6 @@ function largestDifference(ours: ArrayLike<number>, theirs: ArrayLike<number>): 
   const own = Array.from(ours);
   const largest = Math.max(...own.map(Math.abs));
   return Math.max(...own.map((value, d) => Math.abs(value - (theirs[d] ?? Number.NaN)))) / largest;
-}
-
-function describe(subject: Subject, results: readonly ModelBenchResult[], { repeat, time, memory }: Options): string {
-  const rows = results.map(({ lengths, name, milliseconds, runs = [], tokensPerSecond, peakMemoryBytes }) => {
-    const ours = results.find((other) => other.lengths === lengths && other.name === 'farfield');
-    const ratio = (own: number | undefined, base: number | undefined): string =>
-      name === 'farfield' || own === undefined || base === undefined ? '' : `${formatRate(own / base)}x`;
-    return [
-      textsOf(lengths),
-      name,
-      ...(time
-        ? [
-            formatDuration(milliseconds ?? Number.NaN),
-            `${formatDuration(Math.min(...runs))} to ${formatDuration(Math.max(...runs))}`,
-            ratio(milliseconds, ours?.milliseconds),
-            formatRate(tokensPerSecond ?? Number.NaN),
-          ]
-        : []),
-      ...(memory ? [formatBytes(peakMemoryBytes ?? Number.NaN), ratio(peakMemoryBytes, ours?.peakMemoryBytes)] : []),
-    ];
-  });
-  const header = [
-    'tokens',
-    '',
-    ...(time ? ['median', 'range', 'to farfield', 'tokens/s'] : []),
-    ...(memory ? ['peak memory', 'to farfield'] : []),
-  ];
-  const { threads, pattern } = subject;
-  const of =
-    subject.geometry === undefined
-      ? subject.model
-      : `${subject.geometry}${subject.layers === undefined ? '' : `, ${counted(subject.layers, 'layer')}`}, random weights`;
-  const differences = results.flatMap(({ lengths, name, largestDifference }) =>
-    largestDifference === undefined
-      ? []
-      : [
-          `${name} at ${textsOf(lengths)} tokens differs from farfield by at most ${largestDifference.toExponential(1)}.`,
-        ],
-  );
-  return [
-    `${of}${pattern === undefined ? '' : `, ${formatPattern(pattern)}`}, ${counted(threads, 'thread')}`,
-    '',
-    formatTable(
-      [header, ...rows],
-      header.map((_, i) => i).filter((i) => i !== 1),
-    ),
-    '',
-    ...[...new Set(results.map(({ name }) => name))].map((name) => `${name}: ${modelContenders[name].what}.`),
-    ...(time ? [`Medians of ${repeat}, in turns, in one process.`] : []),
-    ...(memory ? ['Peak memory is that of a process of its own, Node and the weights included.'] : []),
-    ...differences,
-  ].join('\n');
-}
-
-function textsOf(lengths: readonly number[]): string {
-  return lengths.map(formatCount).join(' + ');
 }
 
 /** Parses a list of batches: "4096,64+512" is one text of 4,096 tokens, and two. */
