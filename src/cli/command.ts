@@ -1,5 +1,9 @@
 import { type Command, InvalidArgumentError, type OptionValues } from 'commander';
 import type { CommandContext } from './context.ts';
+import { wrap } from './format.ts';
+
+/** The width that help is written for. */
+const COLUMNS = 80;
 
 /** A command's work. The frame reports what it throws and turns it into the exit code. */
 export type Run<Options extends OptionValues> = (options: Options, context: CommandContext) => Promise<void>;
@@ -36,8 +40,26 @@ export function addCommand(
     .addHelpText('after', () => `\n${formatExamples(texts.examples)}`);
 }
 
+/** The examples in 80 columns; a command that is longer goes on behind a backslash, as shells read it. */
 export function formatExamples(examples: readonly Example[]): string {
-  return `Examples:\n${examples.map(({ does, command }) => `  # ${does}\n  ${command}`).join('\n\n')}`;
+  const shown = examples.map(
+    ({ does, command }) => `  # ${wrap(does, COLUMNS - 4, '  # ')}\n  ${brokenCommand(command)}`,
+  );
+  return `Examples:\n${shown.join('\n\n')}`;
+}
+
+/** Breaks a command before an option where its line would be too long. */
+function brokenCommand(command: string): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const part of command.split(/ (?=--)/)) {
+    const longer = line === '' ? part : `${line} ${part}`;
+    if (line !== '' && longer.length > COLUMNS - '    '.length - ' \\'.length) {
+      lines.push(line);
+      line = part;
+    } else line = longer;
+  }
+  return [...lines, line].join(' \\\n    ');
 }
 
 /** Ends the command with a usage error where one of the options is missing. */

@@ -31,6 +31,29 @@ describe('farfield', () => {
     expect(stdout).toMatch(new RegExp(`Examples:\\n  # .*\\n  farfield ${command}`));
   });
 
+  it('has help of 80 columns for every command, whose examples take only options that it has', async () => {
+    const named = async (...args: string[]): Promise<string[]> => {
+      const list = /^Commands:\n([\s\S]*?)\n\n/m.exec((await farfield(...args, '--help')).stdout)?.[1] ?? '';
+      return [...list.matchAll(/^ {2}(\w+)/gm)].map(([, name = '']) => name).filter((name) => name !== 'help');
+    };
+    const commands = [...(await named()), ...(await named('bench')).map((name) => `bench ${name}`), ''];
+    expect(commands.length).toBeGreaterThan(20);
+    for (const command of commands) {
+      const { stdout } = await farfield(...command.split(' ').filter((word) => word !== ''), '--help');
+      for (const line of stdout.split('\n')) expect(line.length, `${command}: ${line}`).toBeLessThanOrEqual(80);
+      const [options = '', examples] = stdout.split('\nExamples:\n');
+      if (examples === undefined) throw new Error(`the help of ${command} has no examples`);
+      // A command that is too long for one line goes on behind a backslash.
+      const lines = examples.replaceAll(/ \\\n {4}/g, ' ').split('\n');
+      const own = lines.filter((line) => `${line} `.startsWith(`  farfield ${command} `));
+      // Those show the commands below them.
+      if (command === '' || command === 'bench') continue;
+      expect(own.length, command).toBeGreaterThan(0);
+      for (const [option] of own.join('\n').matchAll(/(?<= )--[a-z-]+/g))
+        expect(options).toMatch(new RegExp(`^  ${option}[ \\n]`, 'm'));
+    }
+  });
+
   it.each(['bench model', 'lra'])('writes defaults as they are typed, in the help of %s', async (command) => {
     const { stdout } = await farfield(...command.split(' '), '--help');
     expect(stdout).toContain('(default: ');

@@ -43,8 +43,8 @@ function createProgram(streams: Streams): Command {
       writeOut: (text) => streams.stdout.write(text),
       writeErr: (text) => streams.stderr.write(text),
       outputError: (text, write) => write(text.replace(/^error: /, 'farfield: ')),
-      getOutHelpWidth: () => Math.min(streams.stdout.columns ?? 100, 100),
-      getErrHelpWidth: () => Math.min(streams.stderr.columns ?? 100, 100),
+      getOutHelpWidth: () => Math.min(streams.stdout.columns || 80, 100),
+      getErrHelpWidth: () => Math.min(streams.stderr.columns || 80, 100),
     })
     .exitOverride()
     .addHelpText(

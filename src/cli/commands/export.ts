@@ -55,7 +55,7 @@ export const registerExport: Register = (program, start) => {
     })
       .option(
         '--model <path>',
-        'a .gguf file, a .safetensors file, a folder with config.json, or owner/name[:file] on the Hugging Face hub, or farfield-small',
+        'a .gguf file, a .safetensors file, a folder with config.json, or owner/name[:file] on the Hugging Face hub, or farfield-small, which comes with Farfield',
       )
       .addOption(new Option('--to <form>', 'what to write').choices(['onnx']).default('onnx'))
       .option(
@@ -76,6 +76,7 @@ export const registerExport: Register = (program, start) => {
           .choices(['given', 'repeat'])
           .default('given'),
       ),
+    'the .onnx file to write; of an encoder-decoder that writes, the folder for its three',
   ).action(start(exportModel, ['model', 'out']));
 };
 

@@ -1,4 +1,4 @@
-import type { Register } from '../command.ts';
+import { formatExamples, type Register } from '../command.ts';
 import { registerAdvise } from './advise.ts';
 import { registerAsk } from './ask.ts';
 import { registerBenchAttention } from './bench-attention.ts';
@@ -19,6 +19,12 @@ import { registerSparsify } from './sparsify.ts';
 import { registerSummarize } from './summarize.ts';
 import { registerTag } from './tag.ts';
 import { registerTrain } from './train.ts';
+
+const benchExamples = [
+  { does: 'the attention operator', command: 'farfield bench attention --pattern window:256' },
+  { does: 'a model', command: 'farfield bench model --geometry minilm-l6 --seq 512 --compare onnxruntime-dense' },
+  { does: 'how time grows with the text', command: 'farfield bench scaling' },
+];
 
 /** Every command, in the order in which the help lists them. */
 export const registry: readonly Register[] = [
@@ -42,7 +48,8 @@ export const registry: readonly Register[] = [
     const bench = program
       .command('bench')
       .summary('time Farfield beside others')
-      .description('Times Farfield beside others.');
+      .description('Times Farfield beside others.')
+      .addHelpText('after', () => `\n${formatExamples(benchExamples)}`);
     registerBenchAttention(bench, start);
     registerBenchModel(bench, start);
     registerBenchScaling(bench, start);

@@ -76,6 +76,7 @@ export const registerSparsify: Register = (program, start) => {
       .option('--text <file>', 'txt, md or html on which to compare the outputs with those of the dense model')
       .option('--tokenizer <folder>', 'where tokenizer.json lies; default: beside the model')
       .option('--length <tokens>', 'tokens of the text to read', integer(2), 512),
+    'the .onnx file to write',
   ).action(start(sparsify, ['model', 'pattern', 'out']));
 };
 

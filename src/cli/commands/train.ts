@@ -32,7 +32,7 @@ export const registerTrain: Register = (program, start) => {
   addCommand(program, 'train', {
     summary: 'train a model that a JSON file describes',
     description:
-      'Trains a model with any pattern on files, byte by byte. Saves, the log (log.jsonl) and the loss curve (loss.svg) go to the ' +
+      'Trains a model with any pattern, a new one or a checkpoint, on texts, on labelled files or on a task made by code. Saves, the log (log.jsonl) and the loss curve (loss.svg) go to the ' +
       'folder that the file names. Ctrl-C saves and ends; --resume goes on from the last save, to the bit. docs/training.md has ' +
       'every field of the file.',
     examples: [

@@ -15,9 +15,10 @@ export interface OnnxFileOptions {
 /** Weights from here on go to a file of their own: the model's must stay under 2 GiB. */
 const LARGEST_INSIDE = 1.5 * 2 ** 30;
 
-export function addOnnxFileOptions(command: Command): Command {
+/** `out` is what --out names. */
+export function addOnnxFileOptions(command: Command, out: string): Command {
   return command
-    .option('--out <file>', 'the .onnx file to write; a folder, where there are several')
+    .option('--out <file>', out)
     .option(
       '--external-data',
       'put the weights in a file beside it, <file>.data; default: where they take 1.5 GiB or more',
