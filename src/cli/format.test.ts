@@ -4,6 +4,7 @@ import {
   formatCount,
   formatCounted,
   formatDuration,
+  formatGroups,
   formatPercent,
   formatRate,
   formatTable,
@@ -43,6 +44,16 @@ describe('text', () => {
       [1],
     );
     expect(table).toBe('name  time\na        5');
+  });
+
+  it('aligns the columns of several groups of rows', () => {
+    const groups = [
+      { title: 'a title that is longer than the table', rows: [['x', '1']] },
+      { title: 'b', rows: [['long', '1,000']] },
+    ];
+    expect(formatGroups(['', 'ms'], groups)).toBe(
+      ['           ms', 'a title that is longer than the table', '  x         1', 'b', '  long  1,000'].join('\n'),
+    );
   });
 
   it('wraps at spaces, and leaves a long word whole', () => {

@@ -61,6 +61,20 @@ export function formatTable(rows: readonly (readonly string[])[], right: readonl
     .join('\n');
 }
 
+export interface RowGroup {
+  /** On a line of its own above the rows. */
+  readonly title: string;
+  /** Each with its name first. */
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** Figures under `header`, whose first cell is that of the names, aligned over all groups. */
+export function formatGroups(header: readonly string[], groups: readonly RowGroup[]): string {
+  const indented = groups.flatMap(({ rows }) => rows.map(([name = '', ...figures]) => [`  ${name}`, ...figures]));
+  const [first = '', ...lines] = formatTable([header, ...indented], [...header.keys()].slice(1)).split('\n');
+  return [first, ...groups.flatMap(({ title, rows }) => [title, ...lines.splice(0, rows.length)])].join('\n');
+}
+
 /** Breaks text at spaces into lines of at most `columns` where it can be helped; `indent` goes before each line but the first. */
 export function wrap(text: string, columns: number, indent = ''): string {
   const lines: string[] = [];

@@ -5,7 +5,7 @@ import { describeDecoderBench } from './decoder/report.ts';
 import { type ModelContenderName, modelContenders } from './model/contenders.ts';
 import { describeModelBench, type ModelBenchResult } from './model/report.ts';
 import type { Subject } from './model/subject.ts';
-import { byteUnit, formatGroups, formatRange, formatRatio, timeUnit } from './table.ts';
+import { byteUnit, formatRange, formatRatio, timeUnit } from './table.ts';
 
 describe('figures of a column', () => {
   it('are in one unit, with three figures', () => {
@@ -23,16 +23,6 @@ describe('figures of a column', () => {
     const large = byteUnit([2 ** 20, 12 * 2 ** 30]);
     expect([large.name, large.format(12 * 2 ** 30)]).toEqual(['GiB', '12.0']);
     expect([formatRatio(3, 2), formatRatio(3, undefined)]).toEqual(['1.50x', '']);
-  });
-
-  it('stand under each other in all groups', () => {
-    const groups = [
-      { title: 'a title that is longer than the table', rows: [['x', '1']] },
-      { title: 'b', rows: [['long', '1,000']] },
-    ];
-    expect(formatGroups(['', 'ms'], groups)).toBe(
-      ['           ms', 'a title that is longer than the table', '  x         1', 'b', '  long  1,000'].join('\n'),
-    );
   });
 });
 

@@ -1,9 +1,6 @@
 /**
- * Tables of measurements in 80 columns: a column's unit stands once, in its heading, and what rows have in common stands above
- * them, not in each.
+ * Figures of tables in 80 columns: a column's unit stands once, in its heading.
  */
-import { formatTable } from '../format.ts';
-
 /** A unit that all figures of a column are written in. */
 export interface Unit {
   readonly name: string;
@@ -38,18 +35,4 @@ export function formatRange(values: readonly number[], unit: Unit): string {
 /** How many times another's figure one is: "2.41x"; nothing where one of them is missing. */
 export function formatRatio(own: number | undefined, base: number | undefined): string {
   return own === undefined || base === undefined ? '' : `${threeFigures(own / base)}x`;
-}
-
-export interface RowGroup {
-  /** On a line of its own above the rows. */
-  readonly title: string;
-  /** Each with its name first. */
-  readonly rows: readonly (readonly string[])[];
-}
-
-/** Figures under `header`, whose first cell is that of the names, aligned over all groups. */
-export function formatGroups(header: readonly string[], groups: readonly RowGroup[]): string {
-  const indented = groups.flatMap(({ rows }) => rows.map(([name = '', ...figures]) => [`  ${name}`, ...figures]));
-  const [first = '', ...lines] = formatTable([header, ...indented], [...header.keys()].slice(1)).split('\n');
-  return [first, ...groups.flatMap(({ title, rows }) => [title, ...lines.splice(0, rows.length)])].join('\n');
 }

@@ -4,8 +4,8 @@ import { runCommandLine } from '../program.ts';
 async function farfield(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   let [stdout, stderr] = ['', ''];
   const code = await runCommandLine(args, {
-    stdout: { columns: 100, write: (text) => (stdout += text) },
-    stderr: { columns: 100, write: (text) => (stderr += text) },
+    stdout: { columns: 80, write: (text) => (stdout += text) },
+    stderr: { columns: 80, write: (text) => (stderr += text) },
   });
   return { code, stdout, stderr };
 }
@@ -16,10 +16,14 @@ describe('farfield lra', () => {
   it('prints a row for each task and pattern, published numbers of other data in brackets', async () => {
     const { code, stdout } = await farfield('lra', '--task', 'pathfinder-32,counted-shapes', ...SMALL);
     expect(code).toBe(0);
-    const rows = stdout.split('\n').filter((line) => /^(pathfinder-32|counted-shapes) /.test(line));
+    const lines = stdout.split('\n');
+    for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(80);
+    const titles = lines.filter((line) => / \(the commonest class: [\d.]+\)$/.test(line));
+    expect(titles.map((title) => title.split(' ')[0])).toEqual(['pathfinder-32', 'counted-shapes']);
+    const rows = lines.filter((line) => /^ {2}\S/.test(line));
     expect(rows).toHaveLength(10);
-    expect(rows[0]).toMatch(/^pathfinder-32 +dense .* 71\.40 /);
-    expect(rows[8]).toMatch(/^counted-shapes +window\+global .* \(42\.22\) /);
+    expect(rows[0]).toMatch(/^ {2}dense .* ± .* 71\.40 /);
+    expect(rows[8]).toMatch(/^ {2}window\+global .* ± .* \(42\.22\) /);
     expect(stdout).toContain('published on other data, which counted-shapes stands in for');
   });
 

@@ -6,7 +6,7 @@ import { type ArenaResult, arenaPatterns, ownPattern, runArena } from '../../tas
 import { type TaskName, tasks } from '../../train/index.ts';
 import { addCommand, integer, listOf, type Register } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { formatCount, formatCounted, formatDuration, formatPercent, formatTable } from '../format.ts';
+import { formatCount, formatCounted, formatDuration, formatGroups, formatPercent, wrap } from '../format.ts';
 import { numberFrom } from './model-options.ts';
 
 interface Options {
@@ -104,35 +104,38 @@ async function lra(options: Options, context: CommandContext): Promise<void> {
     context.note(`${result.task}, ${result.pattern}: ${formatPercent(result.accuracy)} of ${heldOut}`);
   }
   const budget = { steps, tokens, heldOut, hiddenSize, layers, heads, learningRate, seed };
-  context.result({ ...budget, results }, describe(results, budget));
+  context.result({ ...budget, results }, describe(results, budget, Math.min(context.columns, 100)));
 }
 
 function describe(
   results: readonly ArenaResult[],
   { steps, tokens, heldOut }: { readonly steps: number; readonly tokens: number; readonly heldOut: number },
+  columns: number,
 ): string {
-  const header = ['task', 'pattern', 'accuracy', '+-', 'commonest class', 'published', 'a step', 'time', 'weights'];
   const percent = (share: number): string => (100 * share).toFixed(1);
-  const rows = results.map((result) => [
-    result.task,
-    result.pattern,
-    percent(result.accuracy),
-    percent(result.standardError),
-    percent(result.majority),
-    result.published === undefined ? '' : publishedText(result),
-    formatCount(result.sequences),
-    formatDuration(1000 * result.seconds),
-    formatCount(result.weights),
-  ]);
+  const groups = [...new Set(results.map(({ task }) => task))].map((task) => {
+    const own = results.filter((result) => result.task === task);
+    const rows = own.map((result) => [
+      result.pattern,
+      `${percent(result.accuracy)} ± ${percent(result.standardError)}`,
+      result.published === undefined ? '' : publishedText(result),
+      formatCount(result.sequences),
+      formatDuration(1000 * result.seconds),
+      formatCount(result.weights),
+    ]);
+    return { title: `${task} (the commonest class: ${percent(own[0]?.majority ?? Number.NaN)})`, rows };
+  });
+  const header = ['', 'accuracy', 'published', 'a step', 'time', 'weights'];
   const standIns = [...new Set(results.map(({ task }) => task))].filter((task) => tasks[task].likeness === 'stand-in');
   const remarks = [
-    `${formatCounted(steps, 'step')} of at most ${formatCounted(tokens, 'token')} ("a step": in so many sequences); accuracy in percent of ${formatCount(heldOut)} held-out sequences, with its standard error.`,
+    `${formatCounted(steps, 'step')} of at most ${formatCounted(tokens, 'token')}; a step: in so many sequences.`,
+    `Accuracy in percent of ${formatCount(heldOut)} held-out sequences, with its standard error.`,
     'Published: Tay et al. 2021, table 1, of larger models that trained far longer.',
     ...(standIns.length === 0
       ? []
       : [`In brackets: published on other data, which ${standIns.join(', ')} stands in for.`]),
   ];
-  return `${formatTable([header, ...rows], [2, 3, 4, 5, 6, 7, 8])}\n\n${remarks.join('\n')}`;
+  return [formatGroups(header, groups), '', ...remarks.map((remark) => wrap(remark, columns))].join('\n');
 }
 
 function publishedText({ task, published = Number.NaN }: ArenaResult): string {

@@ -1,8 +1,8 @@
 /** What `farfield bench model` prints of a decoder. */
 import { counted } from '../../../counted.ts';
 import { formatPattern } from '../../../pattern/index.ts';
-import { formatCounted, formatRate, wrap } from '../../format.ts';
-import { byteUnit, formatGroups, formatRatio, timeUnit } from '../table.ts';
+import { formatCounted, formatGroups, formatRate, wrap } from '../../format.ts';
+import { byteUnit, formatRatio, timeUnit } from '../table.ts';
 import { type DecoderContenderName, type DecoderSubject, decoderContenders } from './contenders.ts';
 
 export interface DecoderBenchResult {

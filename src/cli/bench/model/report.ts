@@ -1,8 +1,8 @@
 /** What `farfield bench model` prints of an encoder. */
 import { counted, plural } from '../../../counted.ts';
 import { formatPattern } from '../../../pattern/index.ts';
-import { formatCount, formatRate, wrap } from '../../format.ts';
-import { byteUnit, formatGroups, formatRange, formatRatio, timeUnit } from '../table.ts';
+import { formatCount, formatGroups, formatRate, wrap } from '../../format.ts';
+import { byteUnit, formatRange, formatRatio, timeUnit } from '../table.ts';
 import { type ModelContenderName, modelContenders } from './contenders.ts';
 import type { Subject } from './subject.ts';
 
