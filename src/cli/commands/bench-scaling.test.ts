@@ -68,6 +68,31 @@ describe('farfield bench scaling', () => {
     expect(stdout).toContain('a  window  256 tokens to either side');
   });
 
+  it('goes on with its times in a second table where the lengths do not fit beside each other', async () => {
+    const small = [
+      '--family',
+      'window',
+      '--from',
+      '64',
+      '--to',
+      '32768',
+      '--heads',
+      '1',
+      '--dim',
+      '8',
+      '--repeat',
+      '1',
+    ];
+    const { code, stdout } = await farfield('bench', 'scaling', ...small, '--threads', '1', '--limit', '1000');
+    expect(code).toBe(0);
+    for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
+    const heads = stdout.split('\n').filter((line) => /^ +tokens /.test(line));
+    expect(heads.length).toBe(2);
+    expect(heads.flatMap((line) => line.trim().split(/ +/).slice(1))).toEqual(
+      Array.from({ length: 10 }, (_, i) => (64 * 2 ** i).toLocaleString('en-US')),
+    );
+  });
+
   it('looks for the folder of the picture before it measures', async () => {
     const { code, stderr } = await farfield('bench', 'scaling', '--svg', 'no/such/folder/scaling.svg');
     expect({ code, stderr }).toEqual({

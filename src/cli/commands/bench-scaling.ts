@@ -99,13 +99,6 @@ function describe(
   repeat: number,
   columns: number,
 ): string {
-  const times = (curve: Curve): string[] =>
-    lengths.map((length) => {
-      const point = curve.points.find((own) => own.length === length);
-      return point === undefined ? '-' : formatDuration(point.milliseconds);
-    });
-  const rows = curves.map((curve, i) => [letter(i), curve.name, ...times(curve)]);
-  const right = lengths.map((_, i) => i + 2);
   const fits = curves.map(({ name, order, time, computedPairs, pairs }, i) => [
     letter(i),
     name,
@@ -117,7 +110,7 @@ function describe(
   return [
     `Attention as the text grows: ${about}, medians of ${repeat}`,
     '',
-    formatTable([['', 'tokens', ...lengths.map(formatCount)], ...rows], right),
+    timesTable(curves, lengths, columns),
     ...(curves.some(({ points }) => points.length < lengths.length)
       ? ['-: left out, because one run was expected to take longer than --limit']
       : []),
@@ -141,6 +134,34 @@ function describe(
     '',
     ...legend(chosen, Math.min(columns, 100)),
   ].join('\n');
+}
+
+/** The times by length, in as many tables below each other as the width makes necessary. */
+function timesTable(curves: readonly Curve[], lengths: readonly number[], columns: number): string {
+  const table = (shown: readonly number[]): string => {
+    const rows = curves.map(({ name, points }, i) => {
+      const times = shown.map((length) => points.find((own) => own.length === length)?.milliseconds);
+      return [letter(i), name, ...times.map((time) => (time === undefined ? '-' : formatDuration(time)))];
+    });
+    return formatTable(
+      [['', 'tokens', ...shown.map(formatCount)], ...rows],
+      [...shown.keys()].map((i) => i + 2),
+    );
+  };
+  const tables: string[] = [];
+  for (let from = 0; from < lengths.length; ) {
+    let to = lengths.length;
+    while (
+      to > from + 1 &&
+      table(lengths.slice(from, to))
+        .split('\n')
+        .some((line) => line.length > columns)
+    )
+      to--;
+    tables.push(table(lengths.slice(from, to)));
+    from = to;
+  }
+  return tables.join('\n\n');
 }
 
 function legend(chosen: readonly Family[], columns: number): string[] {

@@ -1,5 +1,4 @@
 /** What the commands that run an encoder on documents share. */
-import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { FarfieldError } from '../../errors.ts';
 import {
@@ -14,6 +13,7 @@ import { parsePattern } from '../../pattern/index.ts';
 import { readDocument, type TextDocument } from '../../text/index.ts';
 import { integer } from '../command.ts';
 import type { CommandContext } from '../context.ts';
+import { readInputFile } from '../input-file.ts';
 import type { Progress } from '../progress.ts';
 import { noteBlindTokens } from './blind-tokens.ts';
 import { hubProgress } from './hub-progress.ts';
@@ -109,16 +109,9 @@ export async function lookAtPattern(
 
 /** A txt, md or html file. @throws FarfieldError where it cannot be read, TextError where it is not text. */
 export async function openDocument(path: string, option: string): Promise<TextDocument> {
-  try {
-    const document = readDocument(await readFile(path), path);
-    if (document.text.trim() === '') throw new FarfieldError(`${option} ${path}: there is no text in it`);
-    return document;
-  } catch (error) {
-    if (error instanceof FarfieldError) throw error;
-    const code = (error as NodeJS.ErrnoException).code;
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : String(error);
-    throw new FarfieldError(`${option} ${path}: ${why}`, { cause: error });
-  }
+  const document = readDocument(await readInputFile(path, option), path);
+  if (document.text.trim() === '') throw new FarfieldError(`${option} ${path}: there is no text in it`);
+  return document;
 }
 
 /** Runs a task behind a progress line. */

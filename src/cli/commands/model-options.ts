@@ -1,13 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { NumberType } from '../../attention/index.ts';
-import { FarfieldError } from '../../errors.ts';
 import { type LanguageModel, loadLanguageModel, type Positions } from '../../model/index.ts';
 import { type Pattern, parsePattern } from '../../pattern/index.ts';
 import { decodeText } from '../../text/index.ts';
 import { integer } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { formatCounted } from '../format.ts';
+import { readInputFile } from '../input-file.ts';
 import type { Progress } from '../progress.ts';
 import { hubProgress } from './hub-progress.ts';
 
@@ -92,14 +91,7 @@ export function noteLeftOut(leftOut: Readonly<Record<string, number>>, context: 
 
 /** A UTF-8 text file. @throws FarfieldError where it cannot be read, TextError where it is not UTF-8. */
 export async function readText(path: string, option: string): Promise<string> {
-  try {
-    return decodeText(await readFile(path), path);
-  } catch (error) {
-    if (error instanceof FarfieldError) throw error;
-    const code = (error as NodeJS.ErrnoException).code;
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : String(error);
-    throw new FarfieldError(`${option} ${path}: ${why}`, { cause: error });
-  }
+  return decodeText(await readInputFile(path, option), path);
 }
 
 /** Token ids behind a progress line. */
