@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import { allows, causal, intersect, sinks, union, window } from '../pattern/index.ts';
@@ -81,6 +82,17 @@ describe('farfield', () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain('farfield: pattern: unknown word "windw"; did you mean "window"?');
     expect(stderr).not.toContain('    at ');
+  });
+});
+
+describe('a command that runs an encoder', () => {
+  it.each(['embed', 'fill', 'summarize'])('says that the model of the package is none: %s', async (command) => {
+    const text = fileURLToPath(new URL('../../README.md', import.meta.url));
+    const { code, stderr } = await farfield(command, '--model', 'farfield-small', '--text', text);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^farfield: farfield-small: config\.json: model_type is "llama"; Farfield implements these encoder/,
+    );
   });
 });
 

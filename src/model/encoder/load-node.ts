@@ -9,6 +9,7 @@ import { createNodeBackend, type DenseBackend } from '../../graph/index.ts';
 import { checkPattern } from '../../pattern/index.ts';
 import { checkVocabulary, type Tokenizer } from '../../text/index.ts';
 import { loadTokenizer } from '../../text/node.ts';
+import { bundledPath } from '../bundled-node.ts';
 import { findEncoder } from './architectures.ts';
 import { Encoder } from './encoder.ts';
 import type { LoadEncoderOptions } from './load.ts';
@@ -58,7 +59,7 @@ export async function openEncoderFolder<Model>(
   make: (folder: OpenedFolder) => Promise<Model>,
 ): Promise<Model> {
   const { hub, onProgress, signal } = options;
-  const { checkpoint, format, config, folder } = await openCheckpoint(path, {
+  const { checkpoint, format, config, folder } = await openCheckpoint(bundledPath(path), {
     ...(hub === undefined ? {} : { hub }),
     ...(signal === undefined ? {} : { signal }),
   });
