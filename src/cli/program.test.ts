@@ -55,6 +55,12 @@ describe('farfield', () => {
     }
   });
 
+  it('helps with a command of a command too', async () => {
+    expect(await farfield('help', 'bench', 'model')).toEqual(await farfield('bench', 'model', '--help'));
+    expect(await farfield('help', 'bench')).toEqual(await farfield('bench', '--help'));
+    expect((await farfield('help', 'bench', 'model')).stdout).toMatch(/^Usage: farfield bench model /);
+  });
+
   it.each(['bench model', 'lra'])('writes defaults as they are typed, in the help of %s', async (command) => {
     const { stdout } = await farfield(...command.split(' '), '--help');
     expect(stdout).toContain('(default: ');

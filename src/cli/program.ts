@@ -23,7 +23,9 @@ export async function runCommandLine(
   const program = createProgram(streams);
   for (const register of registry) register(program, start);
   try {
-    await program.parseAsync([...args], { from: 'user' });
+    // Commander's help takes the name of one command; bench has commands of its own.
+    const [first, ...rest] = args;
+    await program.parseAsync(first === 'help' && rest.length > 1 ? [...rest, '--help'] : [...args], { from: 'user' });
     return code;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
