@@ -80,12 +80,15 @@ export function tiles(panel: number): string {
   const vectors = panel / 4;
   const each = (count: number, line: (i: number) => string) =>
     Array.from({ length: count }, (_, i) => line(i)).join('');
-  const score = (rows: number) => {
-    const cells = (line: (i: number, j: number) => string) => each(rows, (i) => each(vectors, (j) => line(i, j)));
-    return `
+  const cells = (rows: number, line: (i: number, j: number) => string) =>
+    each(rows, (i) => each(vectors, (j) => line(i, j)));
+  // Of two adjacent vectors the upper one first: see storePair() in vector.ts.
+  const stores = (rows: number, place: (i: number) => [to: string, vector: number]) =>
+    cells(rows, (i, j) => `  v128.store(${place(i)[0]}, c${i}_${j ^ 1}, ${(place(i)[1] + (j ^ 1)) * 16});\n`);
+  const score = (rows: number) => `
 export function scoreTile${rows}(A: usize, strideA: usize, B: usize, C: usize, K: i32): void {
 ${each(rows, (i) => `  let a${i}: usize = A + ${i} * strideA;\n`)}\
-${cells((i, j) => `  let c${i}_${j} = f32x4.splat(0);\n`)}\
+${cells(rows, (i, j) => `  let c${i}_${j} = f32x4.splat(0);\n`)}\
   let b: usize = B;
   for (let k: i32 = 0; k < K; k++) {
 ${each(vectors, (j) => `    const b${j} = v128.load(b, ${j * 16});\n`)}\
@@ -97,16 +100,14 @@ ${each(
 )}\
     b += ${panel * 4};
   }
-${cells((i, j) => `  v128.store(C, c${i}_${j}, ${(i * vectors + j) * 16});\n`)}\
+${stores(rows, (i) => ['C', i * vectors])}\
 }
 `;
-  };
   const value = (rows: number) => {
-    const cells = (line: (i: number, j: number) => string) => each(rows, (i) => each(vectors, (j) => line(i, j)));
     const start = (i: number) => (i === 0 ? 'C' : `C + ${i} * strideC`);
     return `
 export function valueTile${rows}(A: usize, B: usize, strideB: usize, C: usize, strideC: usize, K: i32): void {
-${cells((i, j) => `  let c${i}_${j} = v128.load(${start(i)}, ${j * 16});\n`)}\
+${cells(rows, (i, j) => `  let c${i}_${j} = v128.load(${start(i)}, ${j * 16});\n`)}\
   let a: usize = A;
   let b: usize = B;
   for (let k: i32 = 0; k < K; k++) {
@@ -120,16 +121,15 @@ ${each(
     a += ${panel * 4};
     b += strideB;
   }
-${cells((i, j) => `  v128.store(${start(i)}, c${i}_${j}, ${j * 16});\n`)}\
+${stores(rows, (i) => [start(i), 0])}\
 }
 `;
   };
   const gradient = (rows: number) => {
-    const cells = (line: (i: number, j: number) => string) => each(rows, (i) => each(vectors, (j) => line(i, j)));
     const start = (i: number) => (i === 0 ? 'C' : `C + ${i} * strideC`);
     return `
 export function gradientTile${rows}(A: usize, stepA: usize, count: i32, B: usize, strideB: usize, C: usize, strideC: usize): void {
-${cells((i, j) => `  let c${i}_${j} = v128.load(${start(i)}, ${j * 16});\n`)}\
+${cells(rows, (i, j) => `  let c${i}_${j} = v128.load(${start(i)}, ${j * 16});\n`)}\
   let b: usize = B;
   for (; count > 0; count -= P) {
     const n = min(count, P);
@@ -147,7 +147,7 @@ ${each(
     }
     A += stepA;
   }
-${cells((i, j) => `  v128.store(${start(i)}, c${i}_${j}, ${j * 16});\n`)}\
+${stores(rows, (i) => [start(i), 0])}\
 }
 `;
   };

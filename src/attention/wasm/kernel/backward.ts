@@ -24,7 +24,7 @@ import { differentiate, modify } from './modifier';
 import { F32, keyReader, narrowRows, openBlocks, readBlock, rowAt, valueReader, widenRows, word } from './rows';
 import { clearTile, maskTile, softcapTile } from './softmax';
 import { P, TILE_ROWS, gradientRemainder, gradientTile6 } from './tiles.generated';
-import { exp2 } from './vector';
+import { constant, exp2, exp2With, storePair } from './vector';
 
 /** log2 units of lse for rows that see no key or do not exist: every probability becomes 0. */
 const UNSEEN: f32 = 3.0e38;
@@ -32,6 +32,14 @@ const UNSEEN: f32 = 3.0e38;
 /** S becomes P, dP becomes dS. `cap` is softcap log2(e) or 0; lse in log2 units. */
 function gradientOfScores(S: usize, dP: usize, count: i32, lse: usize, delta: usize, cap: f32): void {
   const end = S + <usize>(count * P * 4);
+  const c0 = constant(0);
+  const c1 = constant(1);
+  const c2 = constant(2);
+  const c3 = constant(3);
+  const c4 = constant(4);
+  const c5 = constant(5);
+  const c6 = constant(6);
+  const c7 = constant(7);
   for (let j: usize = 0; j < <usize>(P * 4); j += 32) {
     const l0 = v128.load(lse + j);
     const l1 = v128.load(lse + j, 16);
@@ -40,14 +48,12 @@ function gradientOfScores(S: usize, dP: usize, count: i32, lse: usize, delta: us
     let d = dP + j;
     if (cap == 0) {
       for (let s = S + j; s < end; s += <usize>(P * 4)) {
-        const p0 = exp2(f32x4.sub(v128.load(s), l0));
-        const p1 = exp2(f32x4.sub(v128.load(s, 16), l1));
+        const p0 = exp2With(f32x4.sub(v128.load(s), l0), c0, c1, c2, c3, c4, c5, c6, c7);
+        const p1 = exp2With(f32x4.sub(v128.load(s, 16), l1), c0, c1, c2, c3, c4, c5, c6, c7);
         const x0 = f32x4.mul(p0, f32x4.sub(v128.load(d), d0));
         const x1 = f32x4.mul(p1, f32x4.sub(v128.load(d, 16), d1));
-        v128.store(s, p0);
-        v128.store(s, p1, 16);
-        v128.store(d, x0);
-        v128.store(d, x1, 16);
+        storePair(s, p0, p1);
+        storePair(d, x0, x1);
         d += <usize>(P * 4);
       }
     } else {
@@ -63,10 +69,8 @@ function gradientOfScores(S: usize, dP: usize, count: i32, lse: usize, delta: us
         const p1 = exp2(f32x4.sub(s1, l1));
         const x0 = f32x4.mul(f32x4.mul(p0, f32x4.sub(v128.load(d), d0)), f32x4.sub(one, f32x4.mul(t0, t0)));
         const x1 = f32x4.mul(f32x4.mul(p1, f32x4.sub(v128.load(d, 16), d1)), f32x4.sub(one, f32x4.mul(t1, t1)));
-        v128.store(s, p0);
-        v128.store(s, p1, 16);
-        v128.store(d, x0);
-        v128.store(d, x1, 16);
+        storePair(s, p0, p1);
+        storePair(d, x0, x1);
         d += <usize>(P * 4);
       }
     }
@@ -368,8 +372,7 @@ function addRows(rows: usize, keys: i32, width: i32, out: usize, factor: f32): v
       const r = rows + <usize>(c * 4);
       const x0 = f32x4.add(v128.load(o), f32x4.mul(v128.load(r), f));
       const x1 = f32x4.add(v128.load(o, 16), f32x4.mul(v128.load(r, 16), f));
-      v128.store(o, x0);
-      v128.store(o, x1, 16);
+      storePair(o, x0, x1);
     }
     for (let c = whole; c < width; c++) {
       const o = out + <usize>(c * 4);

@@ -8,7 +8,7 @@ import * as job from './job';
 import { T } from './job';
 import { allFinite, finishRow, headRows, keysSeen } from './forward';
 import { F32, keyReader, narrowRows, openBlocks, readBlock, rowAt, valueReader, widenRows, word } from './rows';
-import { exp2, fma, maxLanes, sumLanes, tanh } from './vector';
+import { exp2, fma, maxLanes, storePair, sumLanes, tanh } from './vector';
 
 /** S[k] = q . K[k] for `count` keys; D is any, q is already scaled. */
 function dots(q: usize, K: usize, strideK: usize, S: usize, count: i32, D: i32): void {
@@ -86,14 +86,13 @@ function combine(S: usize, V: usize, strideV: usize, O: usize, count: i32, E: i3
       v += strideV;
       s += 4;
     }
-    v128.store(O, o0);
-    v128.store(O, o1, 16);
-    v128.store(O, o2, 32);
+    storePair(O, o0, o1);
     v128.store(O, o3, 48);
-    v128.store(O, o4, 64);
+    v128.store(O, o2, 32);
     v128.store(O, o5, 80);
-    v128.store(O, o6, 96);
+    v128.store(O, o4, 64);
     v128.store(O, o7, 112);
+    v128.store(O, o6, 96);
     V += 128;
     O += 128;
   }

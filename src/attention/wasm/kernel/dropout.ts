@@ -8,6 +8,7 @@
 import * as job from './job';
 import { T } from './job';
 import { P } from './tiles.generated';
+import { storePair } from './vector';
 
 const WEYL: i32 = 0x9e3779b9;
 const FIRST: i32 = 0x21f0aaad;
@@ -78,8 +79,7 @@ function dropKeys(at: usize, S: usize, count: i32, key: i32, rows: usize): void 
     for (let s = S + j; s < end; s += <usize>(P * 4)) {
       const keep0 = i32x4.ge_u(number(x0, second0), threshold);
       const keep1 = i32x4.ge_u(number(x1, second1), threshold);
-      v128.store(s, v128.and(f32x4.mul(v128.load(s), factor), keep0));
-      v128.store(s, v128.and(f32x4.mul(v128.load(s, 16), factor), keep1), 16);
+      storePair(s, v128.and(f32x4.mul(v128.load(s), factor), keep0), v128.and(f32x4.mul(v128.load(s, 16), factor), keep1));
       x0 = i32x4.add(x0, weyl);
       x1 = i32x4.add(x1, weyl);
     }

@@ -1,7 +1,7 @@
 /** Rows of queries become panels, where the P queries of a panel are adjacent; and rows of f32 those of results. */
 import { F32, narrowRows, readAhead, widenRows } from './rows';
 import { P } from './tiles.generated';
-import { fma } from './vector';
+import { fma, storePair } from './vector';
 
 @inline
 function transpose4(a: v128, b: v128, c: v128, d: v128, to0: usize, to1: usize, to2: usize, to3: usize): void {
@@ -98,8 +98,7 @@ function writeRow(from: usize, factor: f32, width: i32, to: usize, adds: bool): 
       x0 = f32x4.add(v128.load(to), x0);
       x1 = f32x4.add(v128.load(to, 16), x1);
     }
-    v128.store(to, x0);
-    v128.store(to, x1, 16);
+    storePair(to, x0, x1);
     to += 32;
   }
   for (let i: i32 = 0; i < (width & 7); i++) {
@@ -148,8 +147,7 @@ function addRow(from: usize, factor: f32, kept: f32, width: i32, to: usize): voi
   for (; from < end; from += 32) {
     const x0 = fma(v128.load(to), g, f32x4.mul(v128.load(from), f));
     const x1 = fma(v128.load(to, 16), g, f32x4.mul(v128.load(from, 16), f));
-    v128.store(to, x0);
-    v128.store(to, x1, 16);
+    storePair(to, x0, x1);
     to += 32;
   }
   for (let i: i32 = 0; i < (width & 7); i++) {

@@ -16,6 +16,7 @@
  */
 import * as job from './job';
 import { T } from './job';
+import { storePair } from './vector';
 
 @inline
 export function word(at: usize, field: usize): usize {
@@ -93,18 +94,16 @@ function copyNumbers(from: usize, count: i32, to: usize): void {
     const x1 = v128.load(from, 16);
     const x2 = v128.load(from, 32);
     const x3 = v128.load(from, 48);
-    v128.store(to, x0);
-    v128.store(to, x1, 16);
-    v128.store(to, x2, 32);
+    storePair(to, x0, x1);
     v128.store(to, x3, 48);
+    v128.store(to, x2, 32);
     from += 64;
     to += 64;
   }
   for (; count >= 8; count -= 8) {
     const x0 = v128.load(from);
     const x1 = v128.load(from, 16);
-    v128.store(to, x0);
-    v128.store(to, x1, 16);
+    storePair(to, x0, x1);
     from += 32;
     to += 32;
   }
@@ -121,8 +120,7 @@ function widenHalves(from: usize, count: i32, to: usize): void {
   for (; count >= 8; count -= 8) {
     const x0 = fromHalf(v128.load_ext<i16>(from));
     const x1 = fromHalf(v128.load_ext<i16>(from, 8));
-    v128.store(to, x0);
-    v128.store(to, x1, 16);
+    storePair(to, x0, x1);
     from += 16;
     to += 32;
   }
@@ -139,8 +137,7 @@ function widenBfloats(from: usize, count: i32, to: usize): void {
   for (; count >= 8; count -= 8) {
     const x0 = i32x4.shl(v128.load_ext<u16>(from), 16);
     const x1 = i32x4.shl(v128.load_ext<u16>(from, 8), 16);
-    v128.store(to, x0);
-    v128.store(to, x1, 16);
+    storePair(to, x0, x1);
     from += 16;
     to += 32;
   }
@@ -210,8 +207,7 @@ function roundHalves(at: usize, count: i32): void {
   for (; count >= 8; count -= 8) {
     const x0 = toHalf(v128.load(at));
     const x1 = toHalf(v128.load(at, 16));
-    v128.store(at, x0);
-    v128.store(at, x1, 16);
+    storePair(at, x0, x1);
     at += 32;
   }
   if (count >= 4) {
@@ -226,8 +222,7 @@ function roundBfloats(at: usize, count: i32): void {
   for (; count >= 8; count -= 8) {
     const x0 = toBfloat(v128.load(at));
     const x1 = toBfloat(v128.load(at, 16));
-    v128.store(at, x0);
-    v128.store(at, x1, 16);
+    storePair(at, x0, x1);
     at += 32;
   }
   if (count >= 4) {

@@ -2,7 +2,7 @@
  * The online softmax on a tile of scores S [count keys, P queries] in log2 units. Keys run down and queries across, so every
  * step is vertical: no sum or maximum across lanes. Each step is written for pairs of adjacent vectors, which V8 can merge.
  */
-import { exp2, tanh } from './vector';
+import { constant, exp2, exp2With, storePair, tanh } from './vector';
 import { P } from './tiles.generated';
 
 /** S = cap tanh(S), where S holds scale / softcap q . k and `cap` is softcap log2(e). */
@@ -12,14 +12,19 @@ export function softcapTile(S: usize, count: i32, cap: f32): void {
   for (let s = S; s < end; s += 32) {
     const s0 = f32x4.mul(tanh(v128.load(s)), c);
     const s1 = f32x4.mul(tanh(v128.load(s, 16)), c);
-    v128.store(s, s0);
-    v128.store(s, s1, 16);
+    storePair(s, s0, s1);
   }
 }
 
 /** In memory for the reason given in vector.ts. */
 const BITS = memory.data<i32>([1, 2, 4, 8, 16, 32, 64, 128], 16);
 const MASKED = memory.data<f32>([-Infinity], 16);
+
+/** Whether all queries of a panel see a key: most do, also in a block at the edge of a window. */
+@inline
+function isSeenByAll(bits: usize): bool {
+  return P == 16 ? load<u16>(bits) == 0xffff : load<u8>(bits) == 0xff;
+}
 
 /** Puts -Infinity where the pair is masked. `bits` points at the query bits (8 bytes a key) of the tile's first key. */
 export function maskTile(S: usize, count: i32, bits: usize, panel: i32): void {
@@ -29,12 +34,15 @@ export function maskTile(S: usize, count: i32, bits: usize, panel: i32): void {
   let s = S;
   for (let k: i32 = 0; k < count; k++) {
     let b = bits + <usize>(k * 8) + <usize>(panel * (P / 8));
+    if (isSeenByAll(b)) {
+      s += <usize>(P * 4);
+      continue;
+    }
     for (let j: i32 = 0; j < P; j += 8) {
       const x = i32x4.splat(<i32>load<u8>(b));
       const s0 = v128.bitselect(v128.load(s), masked, i32x4.eq(v128.and(x, low), low));
       const s1 = v128.bitselect(v128.load(s, 16), masked, i32x4.eq(v128.and(x, high), high));
-      v128.store(s, s0);
-      v128.store(s, s1, 16);
+      storePair(s, s0, s1);
       s += 32;
       b += 1;
     }
@@ -48,12 +56,15 @@ export function clearTile(S: usize, count: i32, bits: usize, panel: i32): void {
   let s = S;
   for (let k: i32 = 0; k < count; k++) {
     let b = bits + <usize>(k * 8) + <usize>(panel * (P / 8));
+    if (isSeenByAll(b)) {
+      s += <usize>(P * 4);
+      continue;
+    }
     for (let j: i32 = 0; j < P; j += 8) {
       const x = i32x4.splat(<i32>load<u8>(b));
       const s0 = v128.and(v128.load(s), i32x4.eq(v128.and(x, low), low));
       const s1 = v128.and(v128.load(s, 16), i32x4.eq(v128.and(x, high), high));
-      v128.store(s, s0);
-      v128.store(s, s1, 16);
+      storePair(s, s0, s1);
       s += 32;
       b += 1;
     }
@@ -81,15 +92,12 @@ export function softmaxTile(S: usize, count: i32, m: usize, l: usize, factors: u
       const n1 = f32x4.pmax(m1, x1);
       const c0 = exp2(f32x4.sub(m0, n0));
       const c1 = exp2(f32x4.sub(m1, n1));
-      v128.store(m + j, n0);
-      v128.store(m + j, n1, 16);
-      v128.store(factors + j, c0);
-      v128.store(factors + j, c1, 16);
+      storePair(m + j, n0, n1);
+      storePair(factors + j, c0, c1);
       scaleRows(factors + j, l + j, O + (j >> 2) * strideO, strideO);
       const l0 = f32x4.mul(v128.load(l + j), c0);
       const l1 = f32x4.mul(v128.load(l + j, 16), c1);
-      v128.store(l + j, l0);
-      v128.store(l + j, l1, 16);
+      storePair(l + j, l0, l1);
     }
   }
   exponentiate(S, end, m, l);
@@ -108,29 +116,34 @@ function scaleRows(factors: usize, l: usize, row: usize, stride: usize): void {
     for (; row < end; row += 32) {
       const x0 = f32x4.mul(v128.load(row), f);
       const x1 = f32x4.mul(v128.load(row, 16), f);
-      v128.store(row, x0);
-      v128.store(row, x1, 16);
+      storePair(row, x0, x1);
     }
   }
 }
 
 function exponentiate(S: usize, end: usize, m: usize, l: usize): void {
+  const c0 = constant(0);
+  const c1 = constant(1);
+  const c2 = constant(2);
+  const c3 = constant(3);
+  const c4 = constant(4);
+  const c5 = constant(5);
+  const c6 = constant(6);
+  const c7 = constant(7);
   for (let j: usize = 0; j < <usize>(P * 4); j += 32) {
     const m0 = v128.load(m + j);
     const m1 = v128.load(m + j, 16);
     let l0 = f32x4.splat(0);
     let l1 = f32x4.splat(0);
     for (let s = S + j; s < end; s += <usize>(P * 4)) {
-      const e0 = exp2(f32x4.sub(v128.load(s), m0));
-      const e1 = exp2(f32x4.sub(v128.load(s, 16), m1));
-      v128.store(s, e0);
-      v128.store(s, e1, 16);
+      const e0 = exp2With(f32x4.sub(v128.load(s), m0), c0, c1, c2, c3, c4, c5, c6, c7);
+      const e1 = exp2With(f32x4.sub(v128.load(s, 16), m1), c0, c1, c2, c3, c4, c5, c6, c7);
+      storePair(s, e0, e1);
       l0 = f32x4.add(l0, e0);
       l1 = f32x4.add(l1, e1);
     }
     l0 = f32x4.add(v128.load(l + j), l0);
     l1 = f32x4.add(v128.load(l + j, 16), l1);
-    v128.store(l + j, l0);
-    v128.store(l + j, l1, 16);
+    storePair(l + j, l0, l1);
   }
 }

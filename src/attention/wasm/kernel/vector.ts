@@ -6,6 +6,16 @@ export function fma(a: v128, b: v128, c: v128): v128 {
 }
 
 /**
+ * Stores two vectors that are adjacent, the upper one first: where V8 merges the two stores into one of 256 bits, it would otherwise keep the
+ * lower one as well.
+ */
+@inline
+export function storePair(to: usize, lower: v128, upper: v128): void {
+  v128.store(to, upper, 16);
+  v128.store(to, lower);
+}
+
+/**
  * Constants of exp2() and tanh() in memory (below heap.ts's STATIC): written as literals they would be built anew from integers in
  * every iteration of a loop, for neither Binaryen nor V8 keeps a vector constant in a register. As loads they cost a tenth less
  * of the whole forward kernel.
@@ -17,7 +27,7 @@ const CONSTANTS = memory.data<f32>([
 ], 16);
 
 @inline
-function constant(i: usize): v128 {
+export function constant(i: usize): v128 {
   return v128.load32_splat(CONSTANTS + (i << 2));
 }
 
@@ -28,14 +38,22 @@ function constant(i: usize): v128 {
  */
 @inline
 export function exp2(y: v128): v128 {
-  y = f32x4.pmax(y, constant(0));
-  const t = f32x4.add(y, constant(1));
-  const f = f32x4.sub(y, f32x4.sub(t, constant(1)));
-  let p = fma(constant(2), f, constant(3));
-  p = fma(p, f, constant(4));
-  p = fma(p, f, constant(5));
-  p = fma(p, f, constant(6));
-  p = fma(p, f, constant(7));
+  return exp2With(
+    y, constant(0), constant(1), constant(2), constant(3), constant(4), constant(5), constant(6), constant(7),
+  );
+}
+
+/** exp2() with its constants, constant(0) to constant(7): a loop loads them once. */
+@inline
+export function exp2With(y: v128, c0: v128, c1: v128, c2: v128, c3: v128, c4: v128, c5: v128, c6: v128, c7: v128): v128 {
+  y = f32x4.pmax(y, c0);
+  const t = f32x4.add(y, c1);
+  const f = f32x4.sub(y, f32x4.sub(t, c1));
+  let p = fma(c2, f, c3);
+  p = fma(p, f, c4);
+  p = fma(p, f, c5);
+  p = fma(p, f, c6);
+  p = fma(p, f, c7);
   return i32x4.add(p, i32x4.shl(t, 23));
 }
 
