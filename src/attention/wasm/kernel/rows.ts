@@ -34,48 +34,49 @@ export function rowAt(at: usize, address: usize, strides: usize, batch: i32, hea
 export const F32: i32 = 0;
 const F16: i32 = 1;
 
-/** Constants of fromHalf(), in memory for the reason given in vector.ts: sign and magnitude, 2^112, 65,536, infinity. */
-const CONSTANTS = memory.data<i32>([<i32>0x8fffe000, 0x77800000, 0x47800000, 0x7f800000], 16);
-
-/** Sign-extended f16 in four lanes. The factor 2^112 moves the exponent's bias, subnormals included. */
-@inline
-function fromHalf(x: v128): v128 {
-  const y = f32x4.mul(v128.and(i32x4.shl(x, 13), v128.load32_splat(CONSTANTS)), v128.load32_splat(CONSTANTS, 4));
-  const unbounded = f32x4.ge(f32x4.abs(y), v128.load32_splat(CONSTANTS, 8));
-  return v128.or(y, v128.and(unbounded, v128.load32_splat(CONSTANTS, 12)));
-}
-
-/** Constants of toHalf() and toBfloat(), in memory too. */
-const ROUNDING = memory.data<i32>([
-  0x7fffffff, 0x47800000, <i32>0xc8000fff, 0x3f000000, 0x38800000, 0x200, 0x8000, 0x7fff, 0x40,
+/**
+ * Constants, in memory for the reason given in vector.ts; loops load them once. Of fromHalf(): sign and magnitude, 2^112, 65,536, infinity. Of
+ * toHalf(): from the fifth to the eleventh; of toBfloat(): the last two.
+ */
+const CONSTANTS = memory.data<i32>([
+  <i32>0x8fffe000, 0x77800000, 0x47800000, 0x7f800000,
+  0x7fffffff, 0x47800000, <i32>0xc8000fff, 0x3f000000, 0x38800000, 0x200, 0x8000,
+  0x7fff, 0x40,
 ], 16);
 
 @inline
-function rounding(i: usize): v128 {
-  return v128.load32_splat(ROUNDING + (i << 2));
+function constant(i: usize): v128 {
+  return v128.load32_splat(CONSTANTS + (i << 2));
+}
+
+/** Sign-extended f16 in four lanes. The factor 2^112 moves the exponent's bias, subnormals included. */
+@inline
+function fromHalf(x: v128, bits: v128, factor: v128, limit: v128, infinity: v128): v128 {
+  const y = f32x4.mul(v128.and(i32x4.shl(x, 13), bits), factor);
+  return v128.or(y, v128.and(f32x4.ge(f32x4.abs(y), limit), infinity));
 }
 
 /** The 16 bits of f16 in the lower half of each lane. */
 @inline
-function toHalf(x: v128): v128 {
+function toHalf(x: v128, magnitude: v128, most: v128, bias: v128, half: v128, least: v128, nan: v128, sign: v128): v128 {
   // From 2^16 on, and NaN, as 2^16, which the carry below makes infinity.
-  const a = i32x4.min_s(v128.and(x, rounding(0)), rounding(1));
+  const a = i32x4.min_s(v128.and(x, magnitude), most);
   const odd = i32x4.shr_u(i32x4.shl(a, 18), 31);
   // The exponent's bias moves by 112; half a unit less one, and one where the number is odd, round in the carry.
-  const normal = i32x4.shr_u(i32x4.add(i32x4.add(a, rounding(2)), odd), 13);
+  const normal = i32x4.shr_u(i32x4.add(i32x4.add(a, bias), odd), 13);
   // Of 0.5 + a, for a below 2^-14, the last bit is 2^-24, the unit of subnormals.
-  const subnormal = i32x4.sub(f32x4.add(a, rounding(3)), rounding(3));
-  const y = v128.bitselect(subnormal, normal, i32x4.lt_s(a, rounding(4)));
-  const quiet = v128.and(f32x4.ne(x, x), rounding(5));
-  return v128.or(v128.or(y, quiet), v128.and(i32x4.shr_u(x, 16), rounding(6)));
+  const subnormal = i32x4.sub(f32x4.add(a, half), half);
+  const y = v128.bitselect(subnormal, normal, i32x4.lt_s(a, least));
+  const quiet = v128.and(f32x4.ne(x, x), nan);
+  return v128.or(v128.or(y, quiet), v128.and(i32x4.shr_u(x, 16), sign));
 }
 
 /** The 16 bits of bf16 in the lower half of each lane. */
 @inline
-function toBfloat(x: v128): v128 {
+function toBfloat(x: v128, half: v128, nan: v128): v128 {
   const odd = i32x4.shr_u(i32x4.shl(x, 15), 31);
-  const rounded = i32x4.shr_u(i32x4.add(i32x4.add(x, rounding(7)), odd), 16);
-  const quiet = v128.or(i32x4.shr_u(x, 16), rounding(8));
+  const rounded = i32x4.shr_u(i32x4.add(i32x4.add(x, half), odd), 16);
+  const quiet = v128.or(i32x4.shr_u(x, 16), nan);
   return v128.bitselect(quiet, rounded, f32x4.ne(x, x));
 }
 
@@ -117,20 +118,24 @@ function copyNumbers(from: usize, count: i32, to: usize): void {
 }
 
 function widenHalves(from: usize, count: i32, to: usize): void {
+  const c0 = constant(0);
+  const c1 = constant(1);
+  const c2 = constant(2);
+  const c3 = constant(3);
   for (; count >= 8; count -= 8) {
-    const x0 = fromHalf(v128.load_ext<i16>(from));
-    const x1 = fromHalf(v128.load_ext<i16>(from, 8));
+    const x0 = fromHalf(v128.load_ext<i16>(from), c0, c1, c2, c3);
+    const x1 = fromHalf(v128.load_ext<i16>(from, 8), c0, c1, c2, c3);
     storePair(to, x0, x1);
     from += 16;
     to += 32;
   }
   if (count >= 4) {
-    v128.store(to, fromHalf(v128.load_ext<i16>(from)));
+    v128.store(to, fromHalf(v128.load_ext<i16>(from), c0, c1, c2, c3));
     from += 8;
     to += 16;
   }
   count &= 3;
-  if (count > 0) storeLanes(to, fromHalf(v128.load_ext<i16>(from)), count);
+  if (count > 0) storeLanes(to, fromHalf(v128.load_ext<i16>(from), c0, c1, c2, c3), count);
 }
 
 function widenBfloats(from: usize, count: i32, to: usize): void {
@@ -204,33 +209,42 @@ export function widenRows(type: i32, from: usize, stride: usize, order: usize, c
 
 /** Numbers become their 16 bits, each in the place of 32 that it had. */
 function roundHalves(at: usize, count: i32): void {
+  const c0 = constant(4);
+  const c1 = constant(5);
+  const c2 = constant(6);
+  const c3 = constant(7);
+  const c4 = constant(8);
+  const c5 = constant(9);
+  const c6 = constant(10);
   for (; count >= 8; count -= 8) {
-    const x0 = toHalf(v128.load(at));
-    const x1 = toHalf(v128.load(at, 16));
+    const x0 = toHalf(v128.load(at), c0, c1, c2, c3, c4, c5, c6);
+    const x1 = toHalf(v128.load(at, 16), c0, c1, c2, c3, c4, c5, c6);
     storePair(at, x0, x1);
     at += 32;
   }
   if (count >= 4) {
-    v128.store(at, toHalf(v128.load(at)));
+    v128.store(at, toHalf(v128.load(at), c0, c1, c2, c3, c4, c5, c6));
     at += 16;
   }
   count &= 3;
-  if (count > 0) storeLanes(at, toHalf(v128.load(at)), count);
+  if (count > 0) storeLanes(at, toHalf(v128.load(at), c0, c1, c2, c3, c4, c5, c6), count);
 }
 
 function roundBfloats(at: usize, count: i32): void {
+  const half = constant(11);
+  const nan = constant(12);
   for (; count >= 8; count -= 8) {
-    const x0 = toBfloat(v128.load(at));
-    const x1 = toBfloat(v128.load(at, 16));
+    const x0 = toBfloat(v128.load(at), half, nan);
+    const x1 = toBfloat(v128.load(at, 16), half, nan);
     storePair(at, x0, x1);
     at += 32;
   }
   if (count >= 4) {
-    v128.store(at, toBfloat(v128.load(at)));
+    v128.store(at, toBfloat(v128.load(at), half, nan));
     at += 16;
   }
   count &= 3;
-  if (count > 0) storeLanes(at, toBfloat(v128.load(at)), count);
+  if (count > 0) storeLanes(at, toBfloat(v128.load(at), half, nan), count);
 }
 
 /** The lower halves of `count` words, side by side. */
