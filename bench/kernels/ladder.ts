@@ -3,8 +3,6 @@
  * the product's kernel with later ideas taken back (steps.ts), the last is the product. Two yardsticks stand beside it: the
  * register tile alone, and a matrix product of ONNX Runtime.
  */
-import { fileURLToPath } from 'node:url';
-import { compileKernel } from '../../scripts/wasm-kernel.ts';
 import { referenceAttention, type Tensor } from '../../src/attention/index.ts';
 import { Heap } from '../../src/attention/wasm/heap.ts';
 import { type BlockedPlace, JOB_WORDS, NEXT_TASK_WORD, scratchBytes, writeJobs } from '../../src/attention/wasm/job.ts';
@@ -19,7 +17,8 @@ import { createNodeBackend, GraphBuilder, matmul } from '../../src/graph/index.t
 import { BLOCK_SIDE, compileMask, statistics } from '../../src/mask/index.ts';
 import { window } from '../../src/pattern/index.ts';
 import { benchmark, type CommandContext, type OptionValues, start } from '../frame.ts';
-import { buildOf, type Step, steps } from './steps.ts';
+import { compileAlone } from './compile-alone.ts';
+import { type Step, steps } from './steps.ts';
 
 interface Options extends OptionValues {
   readonly window: number;
@@ -92,10 +91,8 @@ class Data {
   }
 }
 
-const assembly = (name: string) => fileURLToPath(new URL(`./assembly/${name}.ts`, import.meta.url));
-
 async function plain(data: Data): Promise<Contender> {
-  const bytes = await compileKernel({ panel: 8, relaxed: false, entry: assembly('plain') });
+  const bytes = await compileAlone('plain');
   const { attend } = new WebAssembly.Instance(compileBytes('baseline', bytes), {
     env: { memory: data.heap.memory },
   }).exports as { attend: (...values: number[]) => void };
@@ -107,7 +104,7 @@ async function plain(data: Data): Promise<Contender> {
 
 async function kernel(index: number, data: Data): Promise<Contender> {
   const { relaxed, merged } = steps[index] as Step;
-  const bytes = await compileKernel(buildOf(index));
+  const bytes = await compileAlone(index);
   const module = compileBytes(merged ? 'merged' : relaxed ? 'relaxed' : 'baseline', bytes);
   const { heap, problem, scratch } = data;
   const { length } = problem;
@@ -146,7 +143,7 @@ async function kernel(index: number, data: Data): Promise<Contender> {
 
 /** The product's register tile on operands in the first cache. */
 async function tile(data: Data): Promise<Rung> {
-  const bytes = await compileKernel({ panel: 16, relaxed: true, entry: assembly('peak') });
+  const bytes = await compileAlone('peak');
   const { multiply } = new WebAssembly.Instance(compileBytes('merged', bytes), {
     env: { memory: data.heap.memory },
   }).exports as { multiply: (...values: number[]) => number };

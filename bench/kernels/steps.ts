@@ -130,14 +130,6 @@ export const steps: readonly Step[] = [
       { file: 'vector.ts', text: / +v128\.store\(to, upper, 16\);\n +v128\.store\(to, lower\);\n/, instead: swapLines },
     ],
   },
-  {
-    name: 'masks where there are any',
-    why: 'a key that all queries of a panel see, as most do at the edge of a window too, needs none',
-    panel: 16,
-    relaxed: true,
-    merged: true,
-    without: [{ file: 'softmax.ts', text: 'if (isSeenByAll(b)) {', instead: 'if (false) {' }],
-  },
 ];
 
 function swapLines(found: string): string {

@@ -20,12 +20,6 @@ export function softcapTile(S: usize, count: i32, cap: f32): void {
 const BITS = memory.data<i32>([1, 2, 4, 8, 16, 32, 64, 128], 16);
 const MASKED = memory.data<f32>([-Infinity], 16);
 
-/** Whether all queries of a panel see a key: most do, also in a block at the edge of a window. */
-@inline
-function isSeenByAll(bits: usize): bool {
-  return P == 16 ? load<u16>(bits) == 0xffff : load<u8>(bits) == 0xff;
-}
-
 /** Puts -Infinity where the pair is masked. `bits` points at the query bits (8 bytes a key) of the tile's first key. */
 export function maskTile(S: usize, count: i32, bits: usize, panel: i32): void {
   const low = v128.load(BITS);
@@ -34,10 +28,6 @@ export function maskTile(S: usize, count: i32, bits: usize, panel: i32): void {
   let s = S;
   for (let k: i32 = 0; k < count; k++) {
     let b = bits + <usize>(k * 8) + <usize>(panel * (P / 8));
-    if (isSeenByAll(b)) {
-      s += <usize>(P * 4);
-      continue;
-    }
     for (let j: i32 = 0; j < P; j += 8) {
       const x = i32x4.splat(<i32>load<u8>(b));
       const s0 = v128.bitselect(v128.load(s), masked, i32x4.eq(v128.and(x, low), low));
@@ -56,10 +46,6 @@ export function clearTile(S: usize, count: i32, bits: usize, panel: i32): void {
   let s = S;
   for (let k: i32 = 0; k < count; k++) {
     let b = bits + <usize>(k * 8) + <usize>(panel * (P / 8));
-    if (isSeenByAll(b)) {
-      s += <usize>(P * 4);
-      continue;
-    }
     for (let j: i32 = 0; j < P; j += 8) {
       const x = i32x4.splat(<i32>load<u8>(b));
       const s0 = v128.and(v128.load(s), i32x4.eq(v128.and(x, low), low));
