@@ -3,6 +3,7 @@ import { DeviceError } from '../../errors.ts';
 /** Takes at most `most` tasks of a job; 0 when none is left, WAITS when those that are left wait for other threads. */
 export type Work = (job: number, scratch: number, most: number) => number;
 
+/** As kernel/index.ts returns it. */
 export const WAITS = 2;
 
 /** The kernel in one thread: plain, or linked with the module of a score expression. */

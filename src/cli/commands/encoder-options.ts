@@ -100,6 +100,7 @@ export async function lookAtPattern(
   if (pattern === undefined || tokenizer === undefined) return;
   let tokens = 1;
   for (const text of texts) {
+    if (tokens >= maxTokens) break;
     const ids = await tokenizer.encodeInPieces(text, { signal: context.signal });
     tokens = Math.max(tokens, Math.min(ids.length, maxTokens));
   }
